@@ -1,0 +1,65 @@
+# commit: the one rename (one for each unit) that makes the new release the installed one.
+
+verb_commit() { # TOKEN
+	fence "$1"
+	[ "$state" != COMMITTED ] || return 0
+	[ "$state" = TRIAL ] || die 79 "cannot commit now: $state"
+	! lease_over || die 79 "the lease has ended"
+	while read -r unit _ before _; do
+		[ -n "$unit" ] || continue
+		show "$unit"
+		[ "$ActiveState" = active ] || [ "$Type/$Result" = oneshot/success ] || die 10 "$unit is no longer active: $(how_it_ended)"
+		{ [ "${NRestarts:-0}" = 0 ] && [ "$InvocationID" != "$before" ]; } || die 10 "$unit was restarted after it had settled: $(how_it_ended)"
+	done <<END
+$runs
+END
+	while read -r path old _; do
+		[ -z "$path" ] || [ "$(digest "$path")" = "$old" ] || die 77 "$path was changed by somebody else during the trial"
+	done <<END
+$files
+END
+	save COMMITTING
+	roll_forward || die 20 "the commit was decided but could not be finished; it is finished at the next contact"
+}
+
+# From COMMITTING on there is only forward once a file has been renamed; see recover.
+roll_forward() {
+	while read -r path _ new; do
+		[ -n "$path" ] || continue
+		if [ -f "$(stage_of "$path")" ]; then
+			mv -fT "$(stage_of "$path")" "$path" && sync "${path%/*}" || return 1
+		fi
+		[ "$(digest "$path")" = "$new" ] || return 1
+	done <<END
+$files
+END
+	remove_trial
+	sc daemon-reload || return 1
+	while read -r unit _ _ _ enabled; do
+		# a first install starts at boot, too, if its [Install] section says so
+		[ "$enabled" = - ] || continue
+		sc --no-reload enable -- "$unit" >/dev/null 2>&1
+		show "$unit"
+		[ "$UnitFileState" != enabled ] || say changed "enabled $unit: it starts at boot"
+	done <<END
+$runs
+END
+	keep_found
+	remember committed
+	finish COMMITTED
+}
+
+# What was there before and is no release of ours (made by hand, or changed since) becomes one, for rollback.
+keep_found() {
+	[ -n "$previous" ] && [ ! -d "$S/releases/$previous" ] || return 0
+	cp -Rp "$S/prev" "$S/releases/$previous"
+	printf '%s found %s by hand\n' "$previous" "$(date +%s)" >>"$S/history"
+}
+
+# remember OUTCOME: the release in the host's history, after what it replaced
+remember() {
+	last=$(tail -n 1 "$S/history" 2>/dev/null)
+	case $last in "$release $1 "*) return 0 ;; esac
+	printf '%s %s %s %s\n' "$release" "$1" "$(date +%s)" "$owner" >>"$S/history"
+	sync "$S/history"
+}

@@ -1,0 +1,99 @@
+# facts: everything a preview, a refusal and a deploy need to know of this host, in one request. Reads only:
+# creates nothing, takes no lock.
+
+verb_facts() { # ITEM...: file=PATH run=UNIT dir=PATH user=NAME group=NAME
+	say64 facts "$(facts "$@")"
+}
+
+facts() {
+	boot
+	now
+	printf '@host\nboot=%s\nuptime=%s\ntime=%s\n' "$boot" "$now" "$(date +%s)"
+	[ ! -f /etc/machine-id ] || printf 'machine=%s\n' "$(cat /etc/machine-id)"
+	systemctl --version 2>/dev/null | { read -r _ version _ && printf 'systemd=%s\n' "$version"; }
+	for tool in base64 flock journalctl mv setpriv sha256sum stat sync systemctl systemd-run timeout; do
+		have "$tool" || printf 'missing=%s\n' "$tool"
+	done
+	have systemd-analyze && printf 'analyze=yes\n'
+	printf '@disk\n'
+	df -Pk /etc/systemd/system /var/lib /run 2>/dev/null
+	printf '@inodes\n'
+	df -Pi /etc/systemd/system /var/lib /run 2>/dev/null
+	if [ -f "$S/record" ]; then
+		deadline
+		printf '@record\n'
+		cat "$S/record"
+		printf 'deadline=%s\n' "$deadline"
+	fi
+	if [ -f "$S/history" ]; then
+		printf '@history\n'
+		cat "$S/history"
+	fi
+	for item in "$@"; do
+		value=${item#*=}
+		case $item in
+		file=*) facts_file "$value" ;;
+		run=*) facts_run "$value" ;;
+		dir=*) facts_dir "$value" ;;
+		user=*) id -u "$value" >/dev/null 2>&1 || printf '@missing\nuser=%s\n' "$value" ;;
+		group=*) getent group "$value" >/dev/null 2>&1 || printf '@missing\ngroup=%s\n' "$value" ;;
+		esac
+	done
+}
+
+facts_file() { # PATH: the file, a trial of it, a copy that the distribution brings
+	facts_one "$1"
+	case $1 in "$ETC"/*)
+		facts_one "$TRIAL/${1##*/}"
+		facts_one "/etc/systemd/system.control/${1##*/}"
+		facts_one "/run/systemd/system/${1##*/}"
+		facts_one "/usr/lib/systemd/system/${1##*/}"
+		[ -L /lib ] || facts_one "/lib/systemd/system/${1##*/}"
+		;;
+	esac
+}
+
+facts_one() {
+	[ -e "$1" ] || [ -L "$1" ] || return 0
+	printf '@file\npath=%s\n' "$1"
+	facts_owner "$(stat -c '%a %U %G' "$1")"
+	[ ! -L "$1" ] || printf 'link=%s\n' "$(readlink "$1")"
+	[ -f "$1" ] || return 0
+	printf 'digest=%s\n' "$(digest "$1")"
+	case $1 in
+	"$ETC"/* | "$TRIAL"/* | /etc/logrotate.d/*) printf 'content=%s\n' "$(base64 <"$1" | tr -d '\n')" ;;
+	esac
+}
+
+facts_run() {
+	printf '@unit\nunit=%s\n' "$1"
+	properties=$(sc show -p LoadState,ActiveState,SubState,Type,Result,NRestarts,MainPID,InvocationID,FragmentPath,DropInPaths,UnitFileState,NeedDaemonReload,TriggeredBy,Job,ActiveEnterTimestamp -- "$1")
+	printf '%s\n' "$properties"
+	printf '%s\n' "$properties" | while IFS='=' read -r key value; do
+		[ "$key" = DropInPaths ] || continue
+		for dropin in $value; do
+			[ ! -f "$dropin" ] || printf '@file\npath=%s\ndigest=%s\n' "$dropin" "$(digest "$dropin")"
+		done
+	done
+}
+
+facts_dir() {
+	[ -e "$1" ] || return 0
+	printf '@dir\npath=%s\nkind=%s\n' "$1" "$(stat -L -c %F "$1")"
+	facts_owner "$(stat -L -c '%a %U %G' "$1")"
+}
+
+facts_owner() { # "MODE OWNER GROUP"
+	read -r mode owner group <<END
+$1
+END
+	printf 'mode=%s\nowner=%s\ngroup=%s\n' "$mode" "$owner" "$group"
+}
+
+verb_read_release() { # ID: the files of a release that this host keeps
+	[ -d "$S/releases/$1" ] || die 78 "release $1 is not kept on this host"
+	for file in "$S/releases/$1"/*; do
+		[ ! -f "$file" ] || say64 file "${file##*/}
+$(cat "$file" && printf .)" # the dot keeps the last newlines
+	done
+}

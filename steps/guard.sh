@@ -1,0 +1,39 @@
+# guard: the dead-man's switch. A service of PID 1's own, so it outlives SSH, daemon-reload and KillUserProcesses.
+# It ends the trial when the lease ends, whoever died. Not a timer: each daemon-reload would restart the timer.
+
+verb_guard() { # TOKEN LEASE
+	fence "$1"
+	[ "$state" = STAGED ] || die 79 "cannot arm the guard now: $state"
+	! lease_over || die 79 "the lease has ended"
+	set_deadline "$2"
+	printf '%s\n' "$SEATRIAL_PROGRAM" >"$R/guard.sh" || die 78 "cannot write to $R (is /run full?)"
+	systemd-run --quiet --collect --unit="seatrial-guard-$1" -p Restart=on-failure -p RestartSec=1 \
+		-p StartLimitIntervalSec=0 -p OOMScoreAdjust=-900 -p Description="seatrial guard of $service" \
+		/bin/sh "$R/guard.sh" @guard "$service" "$1" >/dev/null </dev/null || die 20 "systemd-run could not start the guard"
+	sc -q is-active -- "seatrial-guard-$1.service" || die 20 "the guard does not run"
+	save ARMED
+}
+
+# The guard itself. It never decides alone: verb_expire reads record and lease again under the lock.
+guard() { # SERVICE TOKEN
+	SEATRIAL_PROGRAM=$(cat "$0")
+	export SEATRIAL_PROGRAM
+	use_service "$1"
+	trap 'load; [ "$token" = "$2" ] && case $state in ARMED | TRIAL | REVERTING) remove_trial ;; esac; exit 0' TERM # shutdown, soft reboot
+	while :; do
+		load
+		{ [ "$token" = "$2" ] && unfinished; } || exit 0
+		if lease_over; then
+			flock -E 75 -w 60 "$S/lock" /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run expire "$service" "$2" && exit 0
+			sleep 1 # /run full, reload refused: try for ever
+		fi
+		sleep 1
+	done
+}
+
+verb_expire() { # TOKEN; 1: there was nothing to do, the guard goes on
+	load
+	{ [ "$token" = "$1" ] && unfinished && lease_over; } || exit 1
+	by_guard=yes
+	recover "the lease ended" || [ "$state" = REVERTED ]
+}

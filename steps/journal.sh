@@ -1,0 +1,17 @@
+# journal: the last lines of one start of each unit only: what the unit wrote, and what systemd wrote about it.
+
+verb_journal() { # LINES (UNIT INVOCATION|-)...
+	lines=$1
+	shift
+	while [ $# -gt 1 ]; do
+		invocation=$2
+		if [ "$invocation" = - ]; then
+			show "$1"
+			invocation=$InvocationID
+		fi
+		[ -z "$invocation" ] || say64 journal "$1
+$(timeout -k 5 20 journalctl -q --no-pager -o short-iso -n "$lines" \
+			_SYSTEMD_INVOCATION_ID="$invocation" + INVOCATION_ID="$invocation" 2>/dev/null | tail -c 65536)"
+		shift 2
+	done
+}

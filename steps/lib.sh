@@ -1,0 +1,167 @@
+# lib.sh: what the steps share. Everything runs on the host, as root, in a POSIX sh.
+#
+# A service's state on a host:
+#   /var/lib/seatrial/SERVICE/record        the transaction: what is going on, or how it ended (replaced atomically)
+#   /var/lib/seatrial/SERVICE/lock          flock for the short time in which something is decided; never deleted
+#   /var/lib/seatrial/SERVICE/prev/         the unit files as they were before the transaction
+#   /var/lib/seatrial/SERVICE/releases/ID/  what has been committed (or was found), and `history` in order
+#   /run/seatrial/SERVICE/deadline          end of the lease, in seconds of uptime: a wrong clock does no harm
+# Statuses: 10 unit or check failed, 11 rolled back but not healthy, 20 systemd refused, 75 locked,
+# 76 fenced (another run owns the host), 77 drift, 78 refused (nothing changed), 79 wrong state.
+
+ETC=/etc/systemd/system
+TRIAL=/run/systemd/system.control # precedes $ETC in systemd's search path, and a reboot empties it
+
+# run VERB SERVICE ARGS: what the helper calls. A verb that decides something holds the service's lock.
+run() {
+	use_service "$2"
+	case $1 in
+	facts | log_setup | check | settle | verify | journal | read_release) run_locked "$@" ;;
+	*)
+		[ "$1" != lock ] || state_directories
+		[ -d "$S" ] || die 79 "nothing is known of service $service on this host"
+		flock -E 75 -w 30 "$S/lock" /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run "$@"
+		;;
+	esac
+}
+
+run_locked() {
+	verb=$1
+	use_service "$2"
+	shift 2
+	"verb_$verb" "$@"
+}
+
+use_service() { service=$1 S=/var/lib/seatrial/$1 R=/run/seatrial/$1; }
+
+state_directories() {
+	mkdir -p "$S/prev" "$S/releases" "$R" || die 78 "cannot create $S and $R (read-only or full file system?)"
+	chmod 700 /var/lib/seatrial "$S" /run/seatrial "$R"
+}
+
+die() {
+	status=$1
+	shift
+	say error "$*"
+	exit "$status"
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# PID 1 or D-Bus may hang: never wait for ever
+sc() { timeout -k 5 60 systemctl "$@"; }
+
+now() {
+	read -r up _ </proc/uptime
+	now=${up%%.*}
+}
+
+# A soft reboot keeps the boot id and /run, so both count.
+boot() {
+	read -r boot </proc/sys/kernel/random/boot_id
+	boot=$boot/$(sc show -p SoftRebootsCount --value 2>/dev/null)
+}
+
+digest() { # FILE: its sha256, or `none`
+	if [ -f "$1" ]; then
+		sum=$(sha256sum <"$1")
+		printf '%s\n' "${sum%% *}"
+	else
+		printf 'none\n'
+	fi
+}
+
+# put FILE: standard input becomes FILE, wholly and durably or not at all
+put() {
+	cat >"$1.tmp" && sync "$1.tmp" && mv -fT "$1.tmp" "$1" && sync "${1%/*}"
+}
+
+stage_of() { # FILE: where its new content waits. Same directory as FILE, so a commit is one rename.
+	case $1 in
+	"$ETC"/*) printf '%s/.seatrial-%s.stage\n' "$ETC" "${1##*/}" ;;
+	*) printf '%s/seatrial-%s.dpkg-new\n' "${1%/*}" "$service" ;; # an ending that logrotate leaves alone
+	esac
+}
+
+# --- the record -------------------------------------------------------------------------------------
+# files: lines `PATH OLD NEW` (digests or none); runs: lines `UNIT FILE INVOCATION ACTIVE ENABLED`
+
+load() {
+	state=IDLE token='' booted='' release='' previous='' owner='' since='' files='' runs=''
+	[ -f "$S/record" ] || return 0
+	while IFS='=' read -r key value; do
+		case $key in
+		version) [ "$value" = 1 ] || die 78 "$S/record is of version $value, which this seatrial does not know: use a newer one" ;;
+		state) state=$value ;;
+		token) token=$value ;;
+		boot) booted=$value ;;
+		release) release=$value ;;
+		previous) previous=$value ;;
+		owner) owner=$value ;;
+		since) since=$value ;;
+		file) files="$files$value
+" ;;
+		run) runs="$runs$value
+" ;;
+		esac
+	done <"$S/record"
+}
+
+save() { # STATE
+	state=$1
+	{
+		printf 'version=1\nstate=%s\ntoken=%s\nboot=%s\nrelease=%s\nprevious=%s\nowner=%s\nsince=%s\n' \
+			"$state" "$token" "$booted" "$release" "$previous" "$owner" "$since"
+		printf '%s' "$files" | while read -r line; do printf 'file=%s\n' "$line"; done
+		printf '%s' "$runs" | while read -r line; do printf 'run=%s\n' "$line"; done
+	} | put "$S/record" || die 78 "cannot write $S/record (file system full or read-only?)"
+}
+
+unfinished() { case $state in LOCKED | STAGED | ARMED | TRIAL | COMMITTING | REVERTING) return 0 ;; esac; return 1; }
+
+deadline() {
+	deadline=0
+	[ ! -f "$R/deadline" ] || read -r deadline <"$R/deadline"
+}
+
+set_deadline() { # SECONDS
+	now
+	printf '%s\n' "$((now + $1))" >"$R/deadline.tmp" && mv -fT "$R/deadline.tmp" "$R/deadline"
+}
+
+lease_over() {
+	deadline
+	now
+	[ "$now" -ge "$deadline" ]
+}
+
+# fence TOKEN: only the run that owns the host goes on
+fence() {
+	load
+	[ "$token" = "$1" ] || die 76 "another run has taken over this host: ${owner:-unknown} ($state)"
+}
+
+# --- units ------------------------------------------------------------------------------------------
+
+show() { # UNIT: its properties into variables
+	LoadState='' ActiveState='' SubState='' Result='' NRestarts=0 ExecMainCode='' ExecMainStatus='' MainPID=0
+	InvocationID='' FragmentPath='' UnitFileState='' Type='' Job='' ControlGroup=''
+	while IFS='=' read -r key value; do
+		case $key in
+		LoadState | ActiveState | SubState | Result | NRestarts | ExecMainCode | ExecMainStatus | MainPID | \
+			InvocationID | FragmentPath | UnitFileState | Type | Job | ControlGroup) eval "$key=\$value" ;;
+		esac
+	done <<END
+$(sc show -p LoadState,ActiveState,SubState,Result,NRestarts,ExecMainCode,ExecMainStatus,MainPID,InvocationID,FragmentPath,UnitFileState,Type,Job,ControlGroup -- "$1")
+END
+}
+
+how_it_ended() { # after show: one line a person can use
+	printf '%s/%s, Result=%s' "$ActiveState" "$SubState" "$Result"
+	[ "${ExecMainCode:-0}" = 0 ] || printf ', main process %s %s' "$(exit_word "$ExecMainCode")" "$ExecMainStatus"
+	[ "${NRestarts:-0}" = 0 ] || printf ', restarted %s times' "$NRestarts"
+}
+
+exit_word() { case $1 in 1) echo exited ;; 2) echo killed by signal ;; 3) echo dumped core ;; *) echo code "$1" ;; esac; }
+
+unit_names() { printf '%s' "$runs" | while read -r unit _; do printf '%s ' "$unit"; done; }

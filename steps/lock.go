@@ -1,0 +1,59 @@
+package steps
+
+import (
+	"fmt"
+
+	"github.com/seatrial/seatrial/remote"
+)
+
+// Lock takes the lease of the service on the host. What a dead run left is undone first.
+type Lock struct{}
+
+// Name implements Step.
+func (Lock) Name() string { return "lock" }
+
+// Effect implements Step.
+func (Lock) Effect() Effect { return Writes }
+
+// Preview implements Step.
+func (l Lock) Preview(t Transaction) []Line {
+	var lines []Line
+	if r := t.Facts.Record; r.Unfinished() {
+		lines = append(lines, Line{l.Name(), fmt.Sprintf("undo what run of %s left unfinished (release %s, %s)", r.Owner, r.Release, r.State), true})
+	}
+	return append(lines, Line{l.Name(), fmt.Sprintf("take the lease for %s, renewed while this run lives", t.Lease), true})
+}
+
+// Requests implements Step.
+func (l Lock) Requests(t Transaction) []remote.Request {
+	args := []string{t.Token, seconds(t.Lease), t.Release, t.Previous, t.Owner, t.Since}
+	for _, f := range t.Service.Files {
+		args = append(args, fmt.Sprintf("file=%s %s %s", f.Path, t.Facts.File(f.Path).Digest, f.Digest))
+	}
+	for _, r := range t.Service.Runs {
+		args = append(args, fmt.Sprintf("run=%s %s", r.Unit, r.File))
+	}
+	return []remote.Request{t.request(l.Name(), "lock", args...)}
+}
+
+// Release gives the lease back where nothing was to be committed.
+type Release struct{}
+
+// Name implements Step.
+func (Release) Name() string { return "release" }
+
+// Effect implements Step.
+func (Release) Effect() Effect { return Writes }
+
+// Preview implements Step.
+func (s Release) Preview(Transaction) []Line { return nil }
+
+// Requests implements Step.
+func (s Release) Requests(t Transaction) []remote.Request {
+	return []remote.Request{t.request(s.Name(), "release", t.Token)}
+}
+
+// Renew is not a step of a plan: the run asks for it again and again while it holds the lease.
+func Renew(t Transaction) remote.Request {
+	return t.request("lock", "renew", t.Token, seconds(t.Lease))
+}

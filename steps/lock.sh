@@ -1,0 +1,77 @@
+# lock: takes the lease of this service on this host, for one run. What an earlier, dead run left is undone first.
+
+verb_lock() { # TOKEN LEASE RELEASE PREVIOUS OWNER SINCE ITEM...: file=PATH OLD NEW | run=UNIT FILE
+	load
+	if unfinished; then
+		boot
+		if [ "$token" != "$1" ] && [ "$booted" = "$boot" ] && ! lease_over; then
+			say64 holder "$owner"
+			die 75 "locked by $owner, since $since, for release $release ($state); the lease ends in $((deadline - now)) s unless it is renewed"
+		fi
+		recover "what was left of release $release"
+	fi
+	boot
+	token=$1 booted=$boot release=$3 previous=$4 owner=$5 since=$6 files='' runs=''
+	lease=$2
+	shift 6
+	for item in "$@"; do
+		case $item in
+		file=*) read_words "${item#file=}" && lock_file "$word1" "$word2" "$word3" ;;
+		run=*) read_words "${item#run=}" && lock_run "$word1" "$word2" ;;
+		esac
+	done
+	set_deadline "$lease" || die 78 "cannot write $R/deadline (is /run full?)"
+	save LOCKED
+}
+
+read_words() {
+	read -r word1 word2 word3 <<END
+$1
+END
+}
+
+lock_file() { # PATH OLD NEW
+	[ ! -L "$1" ] || die 78 "$1 is a symlink (a linked unit): seatrial would replace it"
+	found=$(digest "$1")
+	[ "$found" = "$2" ] || die 77 "$1 changed after the preview: it was $(short "$2"), it is $(short "$found")"
+	case $1 in "$ETC"/*) [ ! -e "$TRIAL/${1##*/}" ] || die 78 "$TRIAL/${1##*/} exists and is not ours" ;; esac
+	files="$files$1 $2 $3
+"
+}
+
+lock_run() { # UNIT FILE
+	show "$1"
+	[ "$LoadState" != masked ] || die 78 "$1 is masked"
+	[ "$LoadState/$ActiveState" != not-found/active ] || die 78 "$1 runs, but its unit file is gone: there would be no way back"
+	[ -z "$Job" ] || die 78 "$1 has a job waiting in systemd: somebody else is acting on it"
+	runs="$runs$1 $2 ${InvocationID:--} ${ActiveState:--} ${UnitFileState:--}
+"
+}
+
+short() { case $1 in none) echo absent ;; *) printf '%.8s\n' "$1" ;; esac; }
+
+verb_renew() { # TOKEN LEASE
+	fence "$1"
+	unfinished || die 79 "there is no lease to renew: $state"
+	! lease_over || die 79 "the lease has ended"
+	set_deadline "$2"
+}
+
+# release: gives the lease back when there is nothing to commit or to undo (restart, a refused preparation)
+verb_release() { # TOKEN
+	fence "$1"
+	case $state in
+	LOCKED | STAGED | ARMED) finish RELEASED ;;
+	*) unfinished && die 79 "cannot give the lease back now: $state" ;;
+	esac
+	return 0
+}
+
+finish() { # STATE: the transaction is over; only the record and the releases stay
+	printf '%s' "$files" | while read -r path _; do rm -f "$(stage_of "$path")" "$(stage_of "$path").tmp"; done
+	save "$1"
+	rm -rf "$R"
+	# the guard ends by itself within a second; when it is the guard that ends the transaction it must not kill itself
+	[ -n "${by_guard-}" ] || sc stop --no-block -- "seatrial-guard-$token.service" 2>/dev/null
+	return 0
+}

@@ -1,0 +1,147 @@
+# rollback: back to exactly what was there before the transaction, whatever state it is in. `recover` is a total
+# function of the record, the boot and the files, so that anyone may call it at any time: the controller, the guard
+# when the lease has ended, or the next run.
+
+verb_rollback() { # TOKEN REASON
+	fence "$1"
+	reason=$2
+	undo=''
+	case $state in
+	REVERTED) # the guard was faster
+		healthy=yes
+		await_units
+		say reverted "$reason"
+		[ -n "$healthy" ] || exit 11
+		return 0
+		;;
+	COMMITTED) # this run committed here, and the fleet goes back
+		undo=yes
+		boot
+		booted=$boot
+		save REVERTING
+		;;
+	esac
+	recover "$reason"
+}
+
+recover() { # REASON; status 11: back on the old unit, which is not healthy
+	unfinished || return 0
+	boot
+	if [ "$state" = COMMITTING ] && any_renamed; then
+		roll_forward
+		return
+	fi
+	dirty=''
+	case $state in TRIAL | COMMITTING | REVERTING) [ "$booted" != "$boot" ] || dirty=yes ;; esac
+	case $state in
+	LOCKED | STAGED | ARMED) ;;
+	*) save REVERTING ;;
+	esac
+	restore_files
+	healthy=yes
+	[ -z "$dirty" ] || revert_units
+	[ -z "$dirty" ] || ! changes || remember rolled-back
+	say reverted "$1"
+	finish REVERTED
+	[ -n "$healthy" ] || return 11
+}
+
+changes() { printf '%s' "$files" | { while read -r _ old new; do [ "$old" = "$new" ] || exit 0; done && exit 1; }; }
+
+any_renamed() {
+	renamed=no
+	while read -r path old new; do
+		[ -n "$path" ] || continue
+		if [ "$old" != "$new" ] && [ "$(digest "$path")" = "$new" ]; then renamed=yes; fi
+	done <<END
+$files
+END
+	[ "$renamed" = yes ]
+}
+
+# The files as they were; a difference makes the units dirty. Units of a first install are stopped while systemd
+# still knows them.
+restore_files() {
+	while read -r path old new; do
+		[ -n "$path" ] || continue
+		case $path in "$ETC"/*) [ ! -e "$TRIAL/${path##*/}" ] || dirty=yes ;; esac
+		found=$(digest "$path")
+		[ "$found" != "$old" ] || [ -n "${undo-}" ] || continue
+		[ "$found" = "$old" ] || [ "$found" = "$new" ] || continue # somebody else's, and left alone
+		dirty=yes
+		if [ "$old" = none ]; then
+			stop_units_of "$path"
+			rm -f "$path"
+		else
+			cp -p "$S/prev/${path##*/}" "$path.seatrial" && sync "$path.seatrial" && mv -fT "$path.seatrial" "$path" ||
+				die 20 "cannot put the old $path back (file system full or read-only?)"
+		fi
+		sync "${path%/*}"
+	done <<END
+$files
+END
+	while read -r path old _; do
+		[ -z "$path" ] || [ "$old" != none ] || [ -z "$dirty" ] || stop_units_of "$path"
+	done <<END
+$files
+END
+	remove_trial
+}
+
+stop_units_of() { # FILE
+	while read -r unit file _ _ enabled; do
+		[ -n "$unit" ] && [ "$file" = "$1" ] || continue
+		sc stop -- "$unit" 2>/dev/null
+		[ "$enabled" != - ] || [ ! -f "$1" ] || sc --no-reload disable -- "$unit" >/dev/null 2>&1
+	done <<END
+$runs
+END
+}
+
+revert_units() {
+	sc daemon-reload || die 20 "daemon-reload was refused while rolling back"
+	# shellcheck disable=SC2046 # a list of names
+	sc reset-failed -- $(unit_names) 2>/dev/null
+	while read -r unit _ before was _; do
+		[ -n "$unit" ] || continue
+		show "$unit"
+		case $was in
+		active | reloading | activating)
+			# the old process is still there if the new unit was never started
+			[ "${InvocationID:--}/$ActiveState/$Job" = "$before/active/" ] || sc --no-block restart -- "$unit"
+			;;
+		*) [ "$LoadState" = not-found ] || sc stop -- "$unit" 2>/dev/null ;;
+		esac
+	done <<END
+$runs
+END
+	await_units
+}
+
+await_units() {
+	while read -r unit _ _ was _; do
+		[ -n "$unit" ] || continue
+		case $was in active | reloading | activating) await_active "$unit" || healthy='' ;; esac
+		show "$unit"
+		say unit "$unit $ActiveState/$SubState $InvocationID"
+	done <<END
+$runs
+END
+}
+
+await_active() { # UNIT: active for 3 s within 30 s
+	tries=0 good=0
+	while [ "$tries" -lt 30 ]; do
+		show "$1"
+		case $ActiveState/$SubState in
+		active/*) good=$((good + 1)) ;;
+		failed/* | */*auto-restart*) break ;;
+		*) good=0 ;;
+		esac
+		[ "$good" -lt 3 ] || return 0
+		tries=$((tries + 1))
+		sleep 1
+	done
+	say unhealthy "$1 does not run: $(how_it_ended)"
+	return 1
+}

@@ -1,0 +1,63 @@
+# settle: the start that we caused must reach `active` and stay there, in one invocation and without a restart,
+# for the whole window. Reads only; holds no lock, so the lease can be renewed and the trial called off.
+
+verb_settle() { # TOKEN WINDOW START_TIMEOUT
+	fence "$1"
+	began_in=$state settled='' noted='' vanished=0
+	now
+	begin=$now active_since=''
+	while :; do
+		load
+		now
+		[ "$state" = "$began_in" ] && [ "$token" = "$1" ] || die 79 "the trial was ended: $state"
+		waiting=''
+		while read -r unit _ before _; do
+			[ -n "$unit" ] || continue
+			settle_look "$unit" "$before"
+		done <<END
+$runs
+END
+		if [ -n "$waiting" ]; then
+			active_since=''
+			[ $((now - begin)) -lt "$3" ] || die 10 "$waiting did not become active within $3 s"
+		else
+			[ -n "$active_since" ] || { active_since=$now && say progress "active after $((now - begin)) s"; }
+			[ $((now - active_since)) -lt "$2" ] || break
+		fi
+		sleep 1
+	done
+	say changed "stable for $2 s"
+}
+
+settle_look() { # UNIT INVOCATION_BEFORE
+	show "$1"
+	seen="${InvocationID:--}"
+	if [ "$seen" = "$2" ] || [ "$seen" = - ]; then
+		[ -n "$Job" ] || vanished=$((vanished + 1))
+		[ "$vanished" -le 5 ] || die 10 "$1 was not started: $(how_it_ended) (did something that it requires fail?)"
+		waiting="$1 ($ActiveState/$SubState)"
+		return
+	fi
+	case $noted in
+	*" $1 "*) ;;
+	*) noted="$noted $1 " && say invocation "$1 $seen" ;; # whose journal lines belong to this start
+	esac
+	case $ActiveState/$SubState in
+	*/*auto-restart*) die 10 "$1 died $((now - begin)) s after the start and is being restarted: $(how_it_ended)" ;;
+	failed/*) die 10 "$1 failed $((now - begin)) s after the start: $(how_it_ended)" ;;
+	inactive/*)
+		if [ "$Type" = oneshot ] && [ "$Result" = success ]; then return; fi
+		[ -n "$Job" ] || die 10 "$1 ended $((now - begin)) s after the start: $(how_it_ended)"
+		waiting="$1 ($ActiveState/$SubState)"
+		;;
+	active/*)
+		[ "${NRestarts:-0}" = 0 ] || die 10 "$1 died and was restarted within $((now - begin)) s of the start: $(how_it_ended)"
+		case $settled in
+		*" $1 $InvocationID "*) ;;
+		*" $1 "*) die 10 "$1 was restarted behind our back within $((now - begin)) s" ;;
+		*) settled="$settled $1 $InvocationID " ;;
+		esac
+		;;
+	*) waiting="$1 ($ActiveState/$SubState)" ;;
+	esac
+}
