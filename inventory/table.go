@@ -313,6 +313,9 @@ var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func textHint(key string, value any) string {
 	key = keyName(key)
+	if key == "mode" { // 0o755 arrives as 493
+		return `write mode = "0755"`
+	}
 	switch value.(type) {
 	case int64, float64, bool, time.Time:
 		return fmt.Sprintf(`write %s = "%v"`, key, value)
