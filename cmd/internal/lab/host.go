@@ -1,0 +1,198 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// bootTimeout is for a machine with two busy cores; a boot takes seconds.
+const bootTimeout = 2 * time.Minute
+
+// Host is one Debian host with systemd and sshd. Its users are root, deploy
+// (sudo without a password) and locked (sudo asks for one: "locked"). Its disk
+// outlives a reboot and a power loss, and goes with the lab.
+type Host struct {
+	Name string
+	Addr string // sshd listens on its port 22
+
+	lab   *Lab
+	index int
+	dir   string
+
+	mu     sync.Mutex
+	nspawn *exec.Cmd     // guarded by mu; nil: never booted
+	gone   chan struct{} // guarded by mu; closed when nspawn has ended
+}
+
+func newHost(l *Lab, index int, name string) *Host {
+	return &Host{
+		Name:  name,
+		Addr:  l.net.address(index).String(),
+		lab:   l,
+		index: index,
+		dir:   l.path(name),
+	}
+}
+
+// create makes the host's disk and network, without booting it.
+func (h *Host) create(ctx context.Context, image string, key clientKey) error {
+	for _, dir := range []string{"upper", "work", "root"} {
+		if err := os.MkdirAll(filepath.Join(h.dir, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", image, h.dir, h.dir)
+	if err := command("mount", "-t", "overlay", "overlay", "-o", options, h.Path("/")); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(h.cgroup(), 0o755); err != nil {
+		return err
+	}
+	if err := h.writeIdentity(key); err != nil {
+		return err
+	}
+	return h.lab.net.attach(ctx, h.index, h.machine())
+}
+
+// Boot starts the host on the disk it has and waits until systemd says that
+// it is running.
+func (h *Host) Boot() error { return h.boot(background()) }
+
+func (h *Host) boot(ctx context.Context) error {
+	if err := h.start(); err != nil {
+		return fmt.Errorf("booting %s: %w", h.Name, err)
+	}
+	return h.waitUntilRunning(ctx, 0)
+}
+
+func (h *Host) start() error {
+	console, err := os.OpenFile(h.console(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer console.Close()
+	group, err := os.Open(h.cgroup())
+	if err != nil {
+		return err
+	}
+	defer group.Close()
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.running() {
+		return errors.New("is running already")
+	}
+	cmd := exec.Command("systemd-nspawn", "--quiet", "--boot",
+		"--directory="+h.Path("/"), "--machine="+h.machine(), "--hostname="+h.Name,
+		"--network-namespace-path="+namespacePath(h.machine()),
+		"--register=no", "--keep-unit", "--settings=no", "--console=read-only",
+		"--link-journal=no", "--resolv-conf=off", "--timezone=off")
+	cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_LOCK=0")
+	cmd.Stdout, cmd.Stderr = console, console
+	startInGroup(cmd, group)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	gone := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // killed or powered off: its end says it all
+		close(gone)
+	}()
+	h.nspawn, h.gone = cmd, gone
+	return nil
+}
+
+// running says whether nspawn is. The caller holds mu.
+func (h *Host) running() bool {
+	if h.nspawn == nil {
+		return false
+	}
+	select {
+	case <-h.gone:
+		return false
+	default:
+		return true
+	}
+}
+
+// waitUntilRunning waits for a boot other than the one whose init has the pid
+// before.
+func (h *Host) waitUntilRunning(ctx context.Context, before int) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	state := "no process yet"
+	for {
+		pid, err := h.leader()
+		if err != nil && !errors.Is(err, errBooting) {
+			return fmt.Errorf("booting %s: %w", h.Name, err)
+		}
+		if err == nil && pid != before {
+			said, _ := output(h.enter(ctx, pid, "systemctl is-system-running --wait"))
+			state = strings.TrimSpace(said)
+		}
+		switch state {
+		case "running":
+			return nil
+		case "degraded", "maintenance":
+			failed, _ := output(h.enter(ctx, pid, "systemctl --failed --no-legend --plain"))
+			return fmt.Errorf("booting %s: %s\n%s", h.Name, state, failed)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("booting %s: %w, last state %q", h.Name, ctx.Err(), state)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// PowerOff is a loss of power: every process of the host is gone at once and
+// nothing is stopped in order. The disk stays as it was.
+func (h *Host) PowerOff() error {
+	err := killGroup(h.cgroup())
+	h.wait()
+	return err
+}
+
+// wait returns when nspawn has ended.
+func (h *Host) wait() {
+	h.mu.Lock()
+	gone := h.gone
+	h.mu.Unlock()
+	if gone != nil {
+		<-gone
+	}
+}
+
+// Reboot reboots the host in good order, as root would, and waits until it is
+// running again.
+func (h *Host) Reboot() error {
+	pid, err := h.leader()
+	if err != nil {
+		return fmt.Errorf("rebooting %s: %w", h.Name, err)
+	}
+	if _, err := output(h.enter(background(), pid, "systemctl reboot --no-block")); err != nil {
+		return fmt.Errorf("rebooting %s: %w", h.Name, err)
+	}
+	return h.waitUntilRunning(background(), pid)
+}
+
+// CutNetwork pulls the host's cable: packets vanish in both directions and
+// nobody is told.
+func (h *Host) CutNetwork() error { return h.lab.net.setPort(h.index, "down") }
+
+// RestoreNetwork puts the cable back.
+func (h *Host) RestoreNetwork() error { return h.lab.net.setPort(h.index, "up") }
+
+// machine is the host's name among all on this machine.
+func (h *Host) machine() string { return h.lab.run.name() + "-" + h.Name }
+
+func (h *Host) cgroup() string { return filepath.Join(h.lab.run.cgroup(), h.Name) }
+
+func (h *Host) console() string { return filepath.Join(h.dir, "console.log") }

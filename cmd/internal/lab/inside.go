@@ -1,0 +1,111 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+var (
+	errOff     = errors.New("is powered off")
+	errBooting = errors.New("has no init yet")
+)
+
+// Sh runs a script as root inside the host, past its sshd and its network, and
+// returns its standard output. The error carries standard error.
+func (h *Host) Sh(script string) (string, error) {
+	pid, err := h.leader()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", h.Name, err)
+	}
+	said, err := output(h.enter(background(), pid, script))
+	if err != nil {
+		return said, fmt.Errorf("%s: %w", h.Name, err)
+	}
+	return said, nil
+}
+
+// enter is a script prepared to run inside the host whose init has that pid.
+func (h *Host) enter(ctx context.Context, pid int, script string) *exec.Cmd {
+	cmd := commandContext(ctx, "nsenter", "--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup",
+		"--root", "--wd=/", "/bin/sh", "-c", script)
+	cmd.Env = []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"LC_ALL=C", "HOME=/root", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=",
+	}
+	return cmd
+}
+
+// leader is the pid of the host's init, as seen from outside.
+func (h *Host) leader() (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.running() {
+		return 0, errOff
+	}
+	pid := h.nspawn.Process.Pid
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return 0, errBooting
+	}
+	for _, child := range strings.Fields(string(children)) {
+		if isInit(child) {
+			return strconv.Atoi(child)
+		}
+	}
+	return 0, errBooting
+}
+
+// isInit tells the first process of a pid namespace, once it has become the
+// host's systemd, from the ones that nspawn needs on the way.
+func isInit(pid string) bool {
+	status, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
+	if err != nil {
+		return false
+	}
+	var name, inner string
+	for line := range strings.Lines(string(status)) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) < 2:
+		case fields[0] == "Name:":
+			name = fields[1]
+		case fields[0] == "NSpid:":
+			inner = fields[len(fields)-1]
+		}
+	}
+	return inner == "1" && name == "systemd"
+}
+
+// Put writes a file inside the host, owned by root, making the directories it
+// needs. On a host that is powered off it writes to the disk.
+func (h *Host) Put(path, content string, mode fs.FileMode) error {
+	dir := h.Path("/")
+	if pid, err := h.leader(); err == nil {
+		dir = fmt.Sprintf("/proc/%d/root", pid) // with the host's /run and /tmp
+	}
+	// A link inside the host must not lead to a file of this machine.
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	name := strings.TrimPrefix(path, "/")
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return fmt.Errorf("%s: %w", h.Name, err)
+	}
+	if err := errors.Join(root.WriteFile(name, []byte(content), mode), root.Chmod(name, mode)); err != nil {
+		return fmt.Errorf("%s: %w", h.Name, err)
+	}
+	return nil
+}
+
+// Path is where a file of the host's disk is seen from outside, even when it
+// is powered off. /run, /tmp and what else the host mounts are not in there.
+func (h *Host) Path(path string) string { return filepath.Join(h.dir, "root", path) }

@@ -1,0 +1,306 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/seatrial/seatrial/plans"
+)
+
+// Text shows a run as text: a line for each step, once all hosts that do it are through with it; hosts that said the same
+// are folded. The report comes last, on stdout.
+type Text struct {
+	Out, Err io.Writer
+	Style    Style
+	Live     bool // stderr is a terminal: show what is being done now
+	Verbose  bool // every check and every line
+
+	hosts   int
+	lanes   map[string]*laneView // by host and service
+	order   []string
+	wave    []string // lanes that do the steps now
+	order2  []string // steps that are not yet printed, in order
+	several bool     // services
+	shown   bool     // a live line is on the screen
+}
+
+// laneView is what one lane has said of each step.
+type laneView struct {
+	host, service string
+	steps         map[string]*stepView
+	out           bool // failed, or over
+}
+
+type stepView struct {
+	status plans.Status
+	text   string
+	lines  []string
+	done   bool
+}
+
+// Event implements Display.
+func (t *Text) Event(e plans.Event) {
+	switch e.Type {
+	case plans.RunStarted:
+		t.lanes, t.hosts = map[string]*laneView{}, len(e.Members)
+		t.say("%s %s: %s\n", t.Style.bold(e.Plan), e.Environment, Who(e.Members, -1))
+	case plans.HostStarted:
+		t.lane(e)
+	case plans.StepStarted:
+		t.step(e)
+		t.live(e)
+	case plans.StepOutput:
+		t.output(e)
+	case plans.StepFinished:
+		t.finished(e)
+	case plans.WaveStarted:
+		t.flush()
+		t.begin(e)
+	case plans.WaveFinished:
+		t.flush()
+	case plans.RunFinished:
+		t.flush()
+		t.report(e)
+	}
+}
+
+func (t *Text) say(format string, args ...any) {
+	if t.shown {
+		_, _ = fmt.Fprint(t.Err, "\r\x1b[K")
+		t.shown = false
+	}
+	_, _ = fmt.Fprintf(t.Err, format, args...)
+}
+
+// live shows the step under way on a line that the next one overwrites.
+func (t *Text) live(e plans.Event) {
+	if !t.Live {
+		return
+	}
+	_, _ = fmt.Fprintf(t.Err, "\r\x1b[K%s", t.Style.dim(fmt.Sprintf("  %-13s %s ...", e.Step, e.Host)))
+	t.shown = true
+}
+
+func (t *Text) lane(e plans.Event) *laneView {
+	key := e.Host + "/" + e.Service
+	l := t.lanes[key]
+	if l == nil {
+		l = &laneView{host: e.Host, service: e.Service, steps: map[string]*stepView{}}
+		t.lanes[key] = l
+		t.order = append(t.order, key)
+		t.wave = append(t.wave, key)
+		t.several = t.several || e.Service != t.lanes[t.order[0]].service
+	}
+	return l
+}
+
+func (t *Text) step(e plans.Event) *stepView {
+	l := t.lane(e)
+	s := l.steps[e.Step]
+	if s == nil {
+		s = &stepView{}
+		l.steps[e.Step] = s
+		t.remember(e.Step)
+	}
+	return s
+}
+
+func (t *Text) remember(step string) {
+	for _, s := range t.order2 {
+		if s == step {
+			return
+		}
+	}
+	t.order2 = append(t.order2, step)
+}
+
+// begin narrows the lanes that are waited for to those of the wave.
+func (t *Text) begin(e plans.Event) {
+	t.wave = nil
+	for _, key := range t.order {
+		for _, m := range e.Members {
+			if t.lanes[key].host == m {
+				t.wave = append(t.wave, key)
+			}
+		}
+	}
+	if len(e.Members) < t.hosts || e.Wave > 1 {
+		t.say("wave %d: %s\n", e.Wave, Who(e.Members, -1))
+	}
+}
+
+func (t *Text) output(e plans.Event) {
+	s := t.step(e)
+	text := strings.TrimSpace(Clean(e.Text))
+	switch e.Kind {
+	case plans.Progress:
+		if !t.Verbose {
+			t.live(plans.Event{Step: e.Step, Host: e.Host + ": " + text})
+			return
+		}
+	case plans.CheckOK:
+		if !t.Verbose {
+			return
+		}
+		text = "passed: " + e.Check
+	case plans.CheckBad:
+		text = t.Style.bad("failed: "+e.Check) + "\n" + indent("  ", text)
+	case plans.CheckHmm:
+		text = t.Style.warn("warning: "+e.Check) + "\n" + indent("  ", text)
+	case plans.Lint:
+		text = t.Style.warn("lint: " + text)
+	case plans.Journal:
+		t.flush()
+		t.say("%s", t.Style.dim(fmt.Sprintf("    journal of %s, this start only:\n", t.name(t.lane(e)))))
+		t.say("%s", indent("      ", text))
+		return
+	}
+	s.lines = append(s.lines, strings.TrimRight(text, "\n"))
+}
+
+func (t *Text) finished(e plans.Event) {
+	s := t.step(e)
+	s.status, s.text, s.done = e.Status, Clean(e.Text), true
+	if e.Status == plans.Failed {
+		t.lane(e).out = true
+	}
+	t.flushDone()
+}
+
+// flushDone prints steps, in order, that all lanes of the wave are through with.
+func (t *Text) flushDone() {
+	for len(t.order2) > 0 {
+		step := t.order2[0]
+		for _, key := range t.wave {
+			l := t.lanes[key]
+			if s := l.steps[step]; (s == nil && !l.out) || (s != nil && !s.done) {
+				return
+			}
+		}
+		t.print(step)
+		t.order2 = t.order2[1:]
+	}
+}
+
+// flush prints what there is, finished or not.
+func (t *Text) flush() {
+	for _, step := range t.order2 {
+		t.print(step)
+	}
+	t.order2 = nil
+}
+
+// print folds lanes that said the same of a step into one entry each.
+func (t *Text) print(step string) {
+	var entries []string
+	who := map[string][]string{}
+	for _, key := range t.order {
+		l := t.lanes[key]
+		s := l.steps[step]
+		if s == nil || (!s.done && len(s.lines) == 0) {
+			continue
+		}
+		delete(l.steps, step)
+		if s.status == plans.Skipped || (s.status == plans.Nothing && !t.Verbose) {
+			continue
+		}
+		entry := t.entry(s)
+		if who[entry] == nil {
+			entries = append(entries, entry)
+		}
+		who[entry] = append(who[entry], t.name(l))
+	}
+	for _, entry := range entries {
+		head, body, _ := strings.Cut(entry, "\x00")
+		t.say("  %-13s %s%s\n", step, Who(who[entry], len(t.order)), head)
+		t.say("%s", indent("    ", body))
+	}
+}
+
+// entry is a step's line after the hosts' names, and what stands below it, separated by a NUL.
+func (t *Text) entry(s *stepView) string {
+	head, body := "", s.lines
+	if len(body) == 1 && !strings.Contains(body[0], "\n") {
+		head, body = "  "+t.Style.dim(body[0]), nil
+	}
+	switch s.status {
+	case plans.Failed:
+		head = " " + t.Style.bad("FAILED") + "  " + s.text
+		body = s.lines
+	case plans.Nothing:
+		head = "  nothing to do"
+	}
+	return head + "\x00" + strings.Join(body, "\n")
+}
+
+func (t *Text) name(l *laneView) string {
+	if t.several {
+		return l.host + "/" + l.service
+	}
+	return l.host
+}
+
+// report is the result: every host's outcome, folded, worst first.
+func (t *Text) report(e plans.Event) {
+	order := []plans.Outcome{plans.RollbackFailed, plans.UnknownOutcome, plans.FailedHost, plans.RolledBack, plans.Refused,
+		plans.Unreachable, plans.SkippedHost, plans.Unchanged, plans.Deployed}
+	for _, outcome := range order {
+		t.outcome(outcome, e.Hosts)
+	}
+	if e.Text != "" {
+		_, _ = fmt.Fprintf(t.Out, "%s\n", t.Style.bad(e.Text))
+	}
+}
+
+func (t *Text) outcome(outcome plans.Outcome, hosts []plans.HostResult) {
+	var entries []string
+	who, hint := map[string][]string{}, map[string]string{}
+	for _, h := range hosts {
+		if h.Outcome != outcome {
+			continue
+		}
+		entry := resultText(h)
+		if who[entry] == nil {
+			entries = append(entries, entry)
+		}
+		name := h.Host
+		if t.several {
+			name += "/" + h.Service
+		}
+		who[entry], hint[entry] = append(who[entry], name), h.Hint
+	}
+	for _, entry := range entries {
+		_, _ = fmt.Fprintf(t.Out, "%s  %s%s\n", t.outcomeWord(outcome), strings.Join(who[entry], ", "), Clean(entry))
+		if hint[entry] != "" {
+			_, _ = fmt.Fprintf(t.Out, "    hint: %s\n", Clean(hint[entry]))
+		}
+	}
+}
+
+func resultText(h plans.HostResult) string {
+	text := ""
+	if h.Release != "" {
+		text += "  " + h.Release
+	}
+	if h.Step != "" {
+		text += "  at " + h.Step
+	}
+	if h.Text != "" {
+		text += ": " + h.Text
+	}
+	return text
+}
+
+func (t *Text) outcomeWord(o plans.Outcome) string {
+	word := fmt.Sprintf("%-15s", o)
+	switch o {
+	case plans.Deployed, plans.Unchanged:
+		return t.Style.good(word)
+	case plans.SkippedHost:
+		return word
+	case plans.RolledBack, plans.Refused, plans.Unreachable:
+		return t.Style.warn(word)
+	}
+	return t.Style.bad(word)
+}

@@ -1,0 +1,316 @@
+package plans
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seatrial/seatrial/inventory"
+	"github.com/seatrial/seatrial/remote"
+	"github.com/seatrial/seatrial/steps"
+)
+
+// journalLines of the failing start are fetched as evidence.
+const journalLines = 50
+
+// A lane is one service on one host, from the survey to its outcome. Only its own goroutine of the moment uses it.
+type lane struct {
+	run    *Run
+	host   *inventory.Host
+	tx     steps.Transaction
+	result HostResult
+
+	conn    *remote.Conn
+	helper  *remote.Helper
+	lease   *lease // held from the end of the lock step
+	refusal []steps.Refusal
+
+	failure     *failure
+	locked      bool // another run holds the lease
+	touched     bool // what runs on the host may be the new release
+	committed   bool
+	invocations map[string]string // of the starts that we caused
+	off         *answer           // of the host, when ctx ended and the transaction was called off
+	before      string            // the release that was installed before, when the host knew it
+}
+
+// failure is why a lane does not go on.
+type failure struct {
+	step, text, hint string
+	code             int // the host's status; 0: not the host's verdict
+	lost             bool
+}
+
+func newLane(r *Run, h *inventory.Host, s *inventory.Service) *lane {
+	return &lane{run: r, host: h, invocations: map[string]string{},
+		result: HostResult{Host: h.Name, Service: s.Name},
+		tx: steps.Transaction{Service: stepsService(s), Owner: r.runner.Owner, Token: r.runner.Token(),
+			Since: r.since.UTC().Format(time.RFC3339), Lease: r.lease()}}
+}
+
+func (l *lane) emit(e Event) {
+	e.Host, e.Service = l.host.Name, l.tx.Service.Name
+	l.run.emit(e)
+}
+
+// end decides the lane's outcome.
+func (l *lane) end(o Outcome) {
+	l.result.Outcome = o
+	if l.failure != nil && l.result.Text == "" {
+		l.result.Step, l.result.Text, l.result.Hint = l.failure.step, l.failure.text, l.failure.hint
+	}
+}
+
+func (l *lane) exitCode() int {
+	if l.locked {
+		return ExitLocked
+	}
+	return l.result.Outcome.exitCode()
+}
+
+// survey connects and takes the facts. Its refusals end the lane before anything is changed.
+func (l *lane) survey(ctx context.Context) {
+	l.emit(Event{Type: HostStarted})
+	facts, err := l.connect(ctx)
+	if err != nil {
+		text, hint := message(err)
+		l.failure = &failure{step: "connect", text: text, hint: hint}
+		if errors.Is(err, remote.ErrNoSudo) || errors.Is(err, remote.ErrNoShell) {
+			l.end(Refused)
+			return
+		}
+		l.end(Unreachable)
+		return
+	}
+	l.tx.Facts = facts
+	if err := l.choose(ctx); err != nil {
+		text, hint := message(err)
+		l.failure = &failure{step: "facts", text: text, hint: hint}
+		l.end(Refused)
+		return
+	}
+	l.refuse()
+}
+
+// connect opens the connection and the helper. The facts ride along.
+func (l *lane) connect(ctx context.Context) (steps.Facts, error) {
+	conn, err := l.run.runner.Connect(ctx, l.host)
+	if err != nil {
+		return steps.Facts{}, err
+	}
+	helper, err := conn.Helper(ctx, steps.Program(), []remote.Request{steps.FactsRequest(l.tx.Service)})
+	if err != nil {
+		_ = conn.Close()
+		return steps.Facts{}, err
+	}
+	l.conn, l.helper = conn, helper
+	var text string
+	results, err := helper.First(ctx, func(r remote.Reply) {
+		if r.Key == "facts" {
+			text = r.Text
+		}
+	})
+	if err != nil {
+		return steps.Facts{}, err
+	}
+	if results[0].Code != 0 {
+		return steps.Facts{}, fmt.Errorf("the facts script ended with status %d", results[0].Code)
+	}
+	return steps.ParseFacts(text)
+}
+
+// choose settles which release the lane is about.
+func (l *lane) choose(ctx context.Context) error {
+	if l.run.Order.Plan.Name == "rollback" {
+		return l.chooseOlder(ctx)
+	}
+	now, h := l.run.since, history(l.tx.Facts.Releases)
+	files, found := installed(l.tx.Service, l.tx.Facts)
+	current := h.current(filesDigest(files))
+	l.before = current
+	if found && current == "" {
+		l.tx.Previous = releaseID(now.Add(-time.Second), files)
+	}
+	l.tx.Release = releaseID(now, l.tx.Service.Files)
+	if current != "" && (l.tx.Unchanged() || !l.run.Order.Plan.commits()) {
+		l.tx.Release = current
+	}
+	if !l.run.Order.Plan.commits() {
+		l.tx.Service.Files = files // nothing is copied: old and new are the same
+	}
+	return nil
+}
+
+// chooseOlder makes the lane about a release that the host keeps.
+func (l *lane) chooseOlder(ctx context.Context) error {
+	h := history(l.tx.Facts.Releases)
+	files, _ := installed(l.tx.Service, l.tx.Facts)
+	digest := filesDigest(files)
+	current := h.current(digest)
+	l.before = current
+	if current == "" {
+		l.tx.Previous = releaseID(l.run.since.Add(-time.Second), files)
+	}
+	id := l.run.Order.To
+	if id == "" {
+		id = h.before(current)
+	}
+	if id == "" || id == current {
+		return &remote.Error{Op: "rollback", Err: errors.New("there is no release to go back to"),
+			Hint: "the host keeps the releases that seatrial committed; this one has none before the current"}
+	}
+	kept, err := l.readRelease(ctx, id)
+	if err != nil {
+		return err
+	}
+	l.tx.Release = id
+	l.tx.Service = withFiles(l.tx.Service, kept)
+	if len(l.tx.Service.Runs) == 0 {
+		return fmt.Errorf("release %s holds no unit of service %s", id, l.tx.Service.Name)
+	}
+	return nil
+}
+
+// withFiles is the service with the files of another release; files that this one does not have are left alone.
+func withFiles(s steps.Service, kept map[string][]byte) steps.Service {
+	var files []steps.File
+	var runs []steps.Run
+	for _, f := range s.Files {
+		content, ok := kept[f.Path[strings.LastIndex(f.Path, "/")+1:]]
+		if !ok {
+			continue
+		}
+		files = append(files, steps.File{Path: f.Path, Content: content, Digest: digestOf(content)})
+		for _, r := range s.Runs {
+			if r.File == f.Path {
+				runs = append(runs, r)
+			}
+		}
+	}
+	s.Files, s.Runs = files, runs
+	return s
+}
+
+func (l *lane) readRelease(ctx context.Context, id string) (map[string][]byte, error) {
+	kept, why := map[string][]byte{}, ""
+	results, err := l.helper.Do(ctx, []remote.Request{steps.ReadReleaseRequest(l.tx, id)}, func(r remote.Reply) {
+		switch r.Key {
+		case "file":
+			name, content, _ := strings.Cut(r.Text, "\n")
+			kept[name] = []byte(strings.TrimSuffix(content, "."))
+		case "error":
+			why = r.Text
+		}
+	})
+	if err == nil && results[0].Code != 0 {
+		err = &remote.Error{Op: "rollback", Err: errors.New(why), Hint: "the host keeps the releases listed in /var/lib/seatrial/SERVICE/history"}
+	}
+	return kept, err
+}
+
+// refuse ends the lane when something stands in the way.
+func (l *lane) refuse() {
+	if !l.run.Order.Plan.Writes() {
+		return
+	}
+	l.refusal = l.tx.Refusals()
+	if len(l.refusal) == 0 {
+		return
+	}
+	var texts, hints []string
+	for _, r := range l.refusal {
+		texts, hints = append(texts, r.Text), append(hints, r.Hint)
+		l.locked = l.locked || r.Locked
+	}
+	step := "facts"
+	if l.locked {
+		step = "lock"
+	}
+	l.failure = &failure{step: step, text: strings.Join(texts, "; "), hint: strings.Join(hints, "; ")}
+	l.end(Refused)
+}
+
+// phase does the steps of one phase. Cancelling ctx calls the transaction off; a step on the host is never cut short.
+func (l *lane) phase(ctx context.Context, p Phase) {
+	if l.failure != nil || l.result.Outcome != "" {
+		return
+	}
+	work := context.WithoutCancel(ctx)
+	var stop sync.WaitGroup
+	quit := make(chan struct{})
+	stop.Go(func() {
+		select {
+		case <-ctx.Done():
+			l.callOff()
+		case <-quit:
+		}
+	})
+	w := newWalk(l, p)
+	err := w.do(work)
+	close(quit)
+	stop.Wait()
+	switch {
+	case l.off != nil || (ctx.Err() != nil && l.failure == nil):
+		l.failure = &failure{text: "interrupted", lost: l.off == nil}
+	case err != nil:
+		text, hint := message(err)
+		l.failure = &failure{step: w.current(), text: text, hint: hint, lost: errors.Is(err, remote.ErrLost)}
+	}
+	if l.failure != nil && l.touched && !l.failure.lost && l.off == nil {
+		l.evidence(work)
+	}
+}
+
+// evidence fetches the journal of the start that failed, before a rollback buries it.
+func (l *lane) evidence(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	_, _ = l.helper.Do(ctx, []remote.Request{steps.JournalRequest(l.tx, journalLines, l.invocations)}, func(r remote.Reply) {
+		if r.Key == "journal" {
+			_, lines, _ := strings.Cut(r.Text, "\n")
+			l.emit(Event{Type: StepOutput, Step: l.failure.step, Kind: Journal, Text: lines})
+		}
+	})
+}
+
+// commit makes the release the installed one, or gives the lease of a restart back. When the answer is lost it is asked
+// for again: committing is decided, and doing it twice does no harm.
+func (l *lane) commit(keep Phase) {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackLimit)
+	defer cancel()
+	l.phase(ctx, keep)
+	if l.failure != nil && l.failure.lost && l.reconnect(ctx) == nil {
+		l.failure = nil
+		l.phase(ctx, keep)
+	}
+	if l.failure != nil {
+		return
+	}
+	l.endLease()
+	if l.run.Order.Plan.commits() {
+		l.committed = true
+	}
+	l.result.Release = l.tx.Release
+	outcome := Deployed
+	if l.tx.Unchanged() {
+		outcome = Unchanged
+	}
+	l.end(outcome)
+}
+
+func (l *lane) endLease() {
+	if l.lease != nil {
+		l.lease.end()
+		l.lease = nil
+	}
+}
+
+func (l *lane) close() {
+	l.endLease()
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+}

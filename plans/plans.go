@@ -1,0 +1,118 @@
+// Package plans holds the deployments themselves: ordered lists of steps, and the runner that carries a plan out on
+// all hosts at once, wave by wave, and brings hosts back when it fails. Everything that happens is an [Event].
+package plans
+
+import "github.com/seatrial/seatrial/steps"
+
+// A Plan is what is done, in order. Hosts do a phase side by side; between phases they wait for each other.
+type Plan struct {
+	Name   string
+	Phases []Phase
+}
+
+// A Phase is a list of steps that need no decision of ours in between, so they cost one round trip.
+type Phase struct {
+	Name  string
+	Steps []steps.Step
+}
+
+// The phases. Prepare is done on every host before any host changes; Try and Keep are done wave by wave.
+const (
+	Prepare = "prepare"
+	Try     = "trial"
+	Keep    = "commit"
+)
+
+// Deploy pushes a release: as a trial first, which is committed once it has settled and verified.
+// The rollback of a release is the same plan, with the files of an older one.
+func Deploy() Plan {
+	return Plan{"deploy", []Phase{
+		{Prepare, []steps.Step{
+			steps.Lock{},
+			steps.LogSetup{},
+			steps.HealthCheck{},
+			steps.UnitCopy{},
+		}},
+		{Try, []steps.Step{
+			steps.Guard{},
+			steps.Trial{},
+			steps.Reload{},
+			steps.Start{},
+			steps.Settle{},
+			steps.Verify{},
+		}},
+		{Keep, []steps.Step{
+			steps.Commit{},
+		}},
+	}}
+}
+
+// Rollback tries and commits a release that ran before just as Deploy does a new one. The checks of the inventory are
+// about the new one, and are not run.
+func Rollback() Plan {
+	prepare := Phase{Prepare, []steps.Step{
+		steps.Lock{},
+		steps.UnitCopy{},
+	}}
+	return Plan{"rollback", append([]Phase{prepare}, Deploy().Phases[1:]...)}
+}
+
+// Restart restarts what is installed, with the same checks.
+func Restart() Plan {
+	return Plan{"restart", []Phase{
+		{Prepare, []steps.Step{
+			steps.Lock{},
+			steps.HealthCheck{},
+		}},
+		{Try, []steps.Step{
+			steps.Start{},
+			steps.Settle{},
+			steps.Verify{},
+		}},
+		{Keep, []steps.Step{
+			steps.Release{},
+		}},
+	}}
+}
+
+// Check changes nothing: the checks, and what runs.
+func Check() Plan {
+	return Plan{"check", []Phase{
+		{Prepare, []steps.Step{
+			steps.HealthCheck{},
+			steps.Verify{Anytime: true},
+		}},
+	}}
+}
+
+// Writes reports whether the plan may change a host.
+func (p Plan) Writes() bool {
+	for _, phase := range p.Phases {
+		for _, s := range phase.Steps {
+			if s.Effect() == steps.Writes {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p Plan) phase(name string) (Phase, bool) {
+	for _, phase := range p.Phases {
+		if phase.Name == name {
+			return phase, true
+		}
+	}
+	return Phase{}, false
+}
+
+// commits reports whether the plan ends in a release being installed.
+func (p Plan) commits() bool {
+	keep, _ := p.phase(Keep)
+	for _, s := range keep.Steps {
+		if _, ok := s.(steps.Commit); ok {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,239 @@
+package plans
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seatrial/seatrial/inventory"
+	"github.com/seatrial/seatrial/remote"
+)
+
+// DefaultLease is how long a host waits for news from the run before it goes back by itself.
+const DefaultLease = 60 * time.Second
+
+// Runner is what runs need of the outside world.
+type Runner struct {
+	Connect func(context.Context, *inventory.Host) (*remote.Conn, error)
+	Emit    func(Event) // is called by one goroutine at a time
+	Now     func() time.Time
+	Token   func() string // a new unguessable word of [a-z0-9]
+	Owner   string        // who runs this, from where; one line
+	Lease   time.Duration // zero: DefaultLease
+}
+
+// Order is what to do, and where.
+type Order struct {
+	Plan        Plan
+	Environment *inventory.Environment
+	Hosts       []*inventory.Host    // of the environment, in its order
+	Services    []*inventory.Service // that the run is about
+	To          string               // for Rollback: the release; empty: the last good one before the current
+}
+
+// Run is one run of a plan: one lane for each service on each host. Survey makes it, Do carries it out.
+type Run struct {
+	ID     string
+	Order  Order
+	runner *Runner
+	lanes  []*lane
+	mu     sync.Mutex
+	since  time.Time
+}
+
+// Survey connects to every host and takes its facts: one read-only request each. Nothing is changed. What stands in the
+// way is in the run's previews. Close the run in any case.
+func (r *Runner) Survey(ctx context.Context, o Order) *Run {
+	now := r.Now()
+	run := &Run{ID: now.UTC().Format(idTime) + "-" + r.Token()[:4], Order: o, runner: r, since: now}
+	var members []string
+	for _, h := range o.Hosts {
+		members = append(members, h.Name)
+		for _, s := range o.Services {
+			if runsOn(h, s.Name) {
+				run.lanes = append(run.lanes, newLane(run, h, s))
+			}
+		}
+	}
+	run.emit(Event{Type: RunStarted, Plan: o.Plan.Name, Environment: o.Environment.Name, Members: members})
+	run.each(run.lanes, func(l *lane) { l.survey(ctx) })
+	return run
+}
+
+func runsOn(h *inventory.Host, service string) bool {
+	for _, s := range h.Services {
+		if s == service {
+			return true
+		}
+	}
+	return false
+}
+
+// Close ends all connections.
+func (r *Run) Close() {
+	for _, l := range r.lanes {
+		l.close()
+	}
+}
+
+func (r *Run) lease() time.Duration {
+	if r.runner.Lease > 0 {
+		return r.runner.Lease
+	}
+	return DefaultLease
+}
+
+// emit is the one way in which anything becomes known.
+func (r *Run) emit(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.Run, e.Time = r.ID, r.runner.Now()
+	r.runner.Emit(e)
+}
+
+// each does f on lanes side by side. One lane's failure never cancels another's work.
+func (r *Run) each(lanes []*lane, f func(*lane)) {
+	var g errgroup.Group
+	g.SetLimit(max(1, r.Order.Environment.Rollout.MaxParallel))
+	for _, l := range lanes {
+		g.Go(func() error { f(l); return nil })
+	}
+	_ = g.Wait() // lanes keep their own failures
+}
+
+// Do carries the plan out, and returns the exit code. When ctx ends, touched hosts are rolled back.
+func (r *Run) Do(ctx context.Context) int {
+	code := r.do(ctx)
+	for _, l := range r.lanes {
+		l.endLease()
+	}
+	return r.finish(ctx, code)
+}
+
+// do returns an exit code beyond those of the outcomes.
+func (r *Run) do(ctx context.Context) int {
+	if code, blocked := r.blocked(); blocked {
+		return code
+	}
+	ready := r.alive()
+	if len(ready) == 0 {
+		return ExitOK
+	}
+	prepare, _ := r.Order.Plan.phase(Prepare)
+	r.each(ready, func(l *lane) { l.phase(ctx, prepare) })
+	if !r.Order.Plan.Writes() {
+		for _, l := range ready {
+			if l.failure != nil {
+				l.end(FailedHost)
+			} else {
+				l.end(Unchanged)
+			}
+		}
+		return ExitOK
+	}
+	if r.anyFailed(ready) || ctx.Err() != nil {
+		return r.abandon(ready, "another host could not be prepared")
+	}
+	return r.waves(ctx, ready)
+}
+
+// blocked decides, before anything is changed, whether a host that cannot be deployed to stops the run.
+func (r *Run) blocked() (int, bool) {
+	code, blocked := ExitOK, false
+	for _, l := range r.lanes {
+		switch {
+		case l.result.Outcome == Unreachable:
+			blocked = blocked || r.Order.Environment.Rollout.Unreachable != inventory.UnreachableSkip
+		case l.locked:
+			code, blocked = WorseExit(code, ExitLocked), true
+		case l.result.Outcome != "":
+			blocked = true
+		}
+	}
+	if blocked {
+		r.skipRest(r.lanes, "another host stands in the way; nothing was changed")
+	}
+	return code, blocked
+}
+
+func (r *Run) skipRest(lanes []*lane, why string) {
+	for _, l := range lanes {
+		if l.result.Outcome == "" {
+			l.result.Text = why
+			l.end(SkippedHost)
+		}
+	}
+}
+
+func (r *Run) alive() []*lane {
+	var alive []*lane
+	for _, l := range r.lanes {
+		if l.result.Outcome == "" {
+			alive = append(alive, l)
+		}
+	}
+	return alive
+}
+
+func (r *Run) anyFailed(lanes []*lane) bool { return r.failures(lanes) > 0 }
+
+func (r *Run) failures(lanes []*lane) int {
+	n := 0
+	for _, l := range lanes {
+		if l.failure != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// abandon takes everything back that was prepared; no host was changed.
+func (r *Run) abandon(lanes []*lane, why string) int {
+	r.each(lanes, func(l *lane) { l.rollback("the run was abandoned before the trial") })
+	r.skipRest(lanes, why)
+	return ExitOK
+}
+
+// finish reports every host and the run, and adds up the exit code.
+func (r *Run) finish(ctx context.Context, code int) int {
+	var hosts []HostResult
+	worst := Deployed
+	for _, l := range r.lanes {
+		if l.result.Outcome == "" {
+			l.end(UnknownOutcome)
+		}
+		hosts = append(hosts, l.result)
+		if c := l.exitCode(); severity(c) >= severity(worst.exitCode()) {
+			worst = l.result.Outcome
+		}
+		code = WorseExit(code, l.exitCode())
+		r.emit(Event{Type: HostFinished, Host: l.host.Name, Service: l.tx.Service.Name, Outcome: l.result.Outcome,
+			Release: l.result.Release, Step: l.result.Step, Text: l.result.Text, Hint: l.result.Hint})
+	}
+	var text string
+	if ctx.Err() != nil && code != ExitLook {
+		code, text = ExitInterrupted, "interrupted"
+	}
+	r.emit(Event{Type: RunFinished, Outcome: worst, ExitCode: &code, Hosts: hosts, Text: text})
+	return code
+}
+
+// message splits an error into what a person is told and what to do next, without the host's name.
+func message(err error) (text, hint string) {
+	var e *remote.Error
+	if errors.As(err, &e) {
+		return e.Message(), e.Hint
+	}
+	return err.Error(), ""
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
