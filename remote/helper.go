@@ -207,6 +207,9 @@ func (b *batch) take(ev event, each func(Reply)) {
 		delete(b.index, ev.id) // what comes after the end is noise
 		b.results[i] = ev.result
 		b.open--
+		if each != nil {
+			each(Reply{Request: i, Key: EndKey, Text: ev.text})
+		}
 	case each != nil:
 		each(Reply{Request: i, Key: ev.key, Text: ev.text})
 	}

@@ -19,6 +19,9 @@ type Request struct {
 	Args []string // carried byte for byte; anything but NUL
 }
 
+// EndKey is the Key of a request's last reply; its Text is the exit status, or "skipped".
+const EndKey = "end"
+
 // Reply is one thing that a request said while it was being done.
 type Reply struct {
 	Request int // index in the batch
@@ -116,10 +119,10 @@ func parseReply(line string) (event, bool) {
 
 func parseEnd(id, word string) (event, bool) {
 	if word == "skipped" {
-		return event{id: id, end: true, result: Result{Skipped: true}}, true
+		return event{id: id, text: word, end: true, result: Result{Skipped: true}}, true
 	}
 	code, err := strconv.ParseUint(word, 10, 16)
-	return event{id: id, end: true, result: Result{Code: int(code)}}, err == nil
+	return event{id: id, text: word, end: true, result: Result{Code: int(code)}}, err == nil
 }
 
 // lineReader gives lines of at most replyLimit bytes; of longer ones it gives the beginning and says so, in flat memory.
