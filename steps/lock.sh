@@ -70,6 +70,7 @@ verb_release() { # TOKEN
 finish() { # STATE: the transaction is over; only the record and the releases stay
 	printf '%s' "$files" | while read -r path _; do rm -f "$(stage_of "$path")" "$(stage_of "$path").tmp"; done
 	save "$1"
+	say state "$1"
 	rm -rf "$R"
 	# the guard ends by itself within a second; when it is the guard that ends the transaction it must not kill itself
 	[ -n "${by_guard-}" ] || sc stop --no-block -- "seatrial-guard-$token.service" 2>/dev/null

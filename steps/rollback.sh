@@ -10,7 +10,7 @@ verb_rollback() { # TOKEN REASON
 	REVERTED) # the guard was faster
 		healthy=yes
 		await_units
-		say reverted "$reason"
+		say state REVERTED
 		[ -n "$healthy" ] || exit 11
 		return 0
 		;;
@@ -41,7 +41,6 @@ recover() { # REASON; status 11: back on the old unit, which is not healthy
 	healthy=yes
 	[ -z "$dirty" ] || revert_units
 	[ -z "$dirty" ] || ! changes || remember rolled-back
-	say reverted "$1"
 	finish REVERTED
 	[ -n "$healthy" ] || return 11
 }
