@@ -98,7 +98,7 @@ func (h *Helper) First(ctx context.Context, each func(Reply)) ([]Result, error) 
 }
 
 // Do sends a batch and waits for the end of every request in it: one round trip. Replies are handed to each, on the
-// caller's goroutine, in the order in which the host gave them. An error that is ErrLost means that requests without a
+// caller's goroutine, in the order in which the host gave them; the last of a request has EndKey. An error that is ErrLost means that requests without a
 // result (Unknown) may or may not have been done; every other error means that nothing was sent. When the context ends,
 // the connection is closed, as nobody could tell any more whose answers come next.
 func (h *Helper) Do(ctx context.Context, requests []Request, each func(Reply)) ([]Result, error) {

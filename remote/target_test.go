@@ -104,10 +104,16 @@ func (h *target) helper(t testing.TB, first ...Request) *Helper {
 	return helper
 }
 
-// collector gathers replies.
-type collector struct{ replies []Reply }
+// collector gathers what requests said, and how they ended.
+type collector struct{ replies, ends []Reply }
 
-func (c *collector) each(r Reply) { c.replies = append(c.replies, r) }
+func (c *collector) each(r Reply) {
+	if r.Key == EndKey {
+		c.ends = append(c.ends, r)
+		return
+	}
+	c.replies = append(c.replies, r)
+}
 
 func (c *collector) texts(request int) []string {
 	var texts []string
