@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -81,7 +82,7 @@ func (t *table) hostServices(services []*Service) []string {
 	}
 	var runs []string
 	for _, name := range known {
-		if contains(listed, name) {
+		if slices.Contains(listed, name) {
 			runs = append(runs, name)
 		}
 	}
@@ -91,19 +92,20 @@ func (t *table) hostServices(services []*Service) []string {
 // conflicts reports services that would overwrite each other's units on one host. Two
 // services may share a unit's name as long as no host runs both.
 func (t *table) conflicts(hosts []*Host, services []*Service) {
+	units := map[string][]Unit{}
+	for _, service := range services {
+		units[service.Name] = service.Units
+	}
 	reported := map[string]bool{}
 	for _, host := range hosts {
 		owners := map[string]string{}
-		for _, service := range services {
-			if !contains(host.Services, service.Name) {
-				continue
-			}
-			for _, unit := range service.Units {
+		for _, service := range host.Services {
+			for _, unit := range units[service] {
 				owner, taken := owners[unit.Name]
-				owners[unit.Name] = service.Name
-				if taken && owner != service.Name && !reported[unit.Name] {
+				owners[unit.Name] = service
+				if taken && owner != service && !reported[unit.Name] {
 					reported[unit.Name] = true
-					t.problem("hosts", fmt.Sprintf("services %s and %s both push %s to host %s", owner, service.Name, unit.Name, quote(host.Name)),
+					t.problem("hosts", fmt.Sprintf("services %s and %s both push %s to host %s", owner, service, unit.Name, quote(host.Name)),
 						"give each host the services it runs: services = [...]")
 				}
 			}
@@ -157,7 +159,7 @@ func (t *table) canary(hosts []*Host) Canary {
 
 func tagged(hosts []*Host, tag string) bool {
 	for _, host := range hosts {
-		if contains(host.Tags, tag) {
+		if slices.Contains(host.Tags, tag) {
 			return true
 		}
 	}

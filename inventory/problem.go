@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"unicode"
 )
 
 // Problem is one thing that is wrong in the inventory, or in a file it names.
@@ -120,4 +121,19 @@ func quote(value string) string {
 		return fmt.Sprintf("%q...", string(runes[:maxQuoted]))
 	}
 	return fmt.Sprintf("%q", value)
+}
+
+// oneLine makes a foreign message safe to print, as it may carry bytes of the file.
+func oneLine(text string) string {
+	const longest = 200
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	for i, char := range runes {
+		if !unicode.IsGraphic(char) {
+			runes[i] = unicode.ReplacementChar
+		}
+	}
+	if len(runes) > longest {
+		return string(runes[:longest]) + "..."
+	}
+	return string(runes)
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -285,17 +284,6 @@ func TestReadWithNothingInIt(t *testing.T) {
 		if len(got) != 2 || !strings.Contains(err.Error(), "no service") || !strings.Contains(err.Error(), "no environment") {
 			t.Errorf("%q: %v", text, err)
 		}
-	}
-}
-
-func TestReadNeverWaitsForAFile(t *testing.T) {
-	dir := standard(t, bend(t, `"web.service"`, `"pipe.service"`))
-	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.service"), 0o600); err != nil {
-		t.Skip(err)
-	}
-	_, err := Read(filepath.Join(dir, "inventory.toml"))
-	if got := problems(t, err); len(got) != 1 || !strings.Contains(got[0].Message, "not a regular file") {
-		t.Errorf("a pipe: %v", err)
 	}
 }
 

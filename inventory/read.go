@@ -85,7 +85,7 @@ func (r *reader) parse(text string) (*table, bool) {
 		root := r.newTable("", values, at, 1)
 		return root, true
 	}
-	problem := Problem{File: r.path, Line: 1, Message: "not TOML: " + err.Error()}
+	problem := Problem{File: r.path, Line: 1, Message: "not TOML: " + oneLine(err.Error())}
 	var syntax toml.ParseError
 	if errors.As(err, &syntax) {
 		problem.Line = syntax.Position.Line

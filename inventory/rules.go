@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -84,7 +85,7 @@ func shortRule(value string) (string, string) {
 // oneOf is a rule for a fixed set of words.
 func oneOf(words ...string) rule {
 	return func(value string) (string, string) {
-		if contains(words, value) {
+		if slices.Contains(words, value) {
 			return "", ""
 		}
 		hint := "write one of " + strings.Join(words, ", ")
@@ -115,7 +116,7 @@ func hostPathRule(value string) (string, string) {
 // logDirectoryRule protects what many services share: log-setup changes owner and mode.
 func logDirectoryRule(value string) (string, string) {
 	shared := []string{"/var/log", "/var/lib", "/var/cache", "/var/www", "/var/log/journal", "/usr/bin", "/usr/lib", "/etc/systemd"}
-	if strings.Count(value, "/") < 2 || contains(shared, value) {
+	if strings.Count(value, "/") < 2 || slices.Contains(shared, value) {
 		return "belongs to the whole host, not to a service", `write a directory of its own, such as "/var/log/NAME"`
 	}
 	return "", ""

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -84,7 +85,7 @@ func (e *Environment) unknown(name string, byTag bool) *UnknownError {
 	for _, host := range e.Hosts {
 		unknown.Known = append(unknown.Known, host.Name)
 		for _, tag := range host.Tags {
-			if !contains(unknown.Tags, tag) {
+			if !slices.Contains(unknown.Tags, tag) {
 				unknown.Tags = append(unknown.Tags, tag)
 			}
 		}

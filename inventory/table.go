@@ -3,6 +3,7 @@ package inventory
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -276,7 +277,7 @@ func (t *table) tables(key string) []*table {
 // finish reports every key nobody asked for.
 func (t *table) finish() {
 	for _, key := range t.at.inFileOrder(t.values) {
-		if contains(t.known, key) {
+		if slices.Contains(t.known, key) {
 			continue
 		}
 		hint := listing("known here", t.known)
@@ -285,15 +286,6 @@ func (t *table) finish() {
 		}
 		t.problem(key, "unknown key "+quote(key), hint)
 	}
-}
-
-func contains(names []string, name string) bool {
-	for _, known := range names {
-		if known == name {
-			return true
-		}
-	}
-	return false
 }
 
 func isTable(value any) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -69,7 +70,7 @@ func unitFaults(name string, content []byte) []Problem {
 	found := own == ""
 	for _, section := range file.sections {
 		found = found || section.name == own
-		if contains(sections, section.name) || strings.HasPrefix(section.name, "X-") {
+		if slices.Contains(sections, section.name) || strings.HasPrefix(section.name, "X-") {
 			continue
 		}
 		hint := "sections here are [" + strings.Join(sections, "], [") + "]"
