@@ -45,7 +45,7 @@ type Event struct {
 type HostResult struct {
 	Host    string  `json:"host"`
 	Service string  `json:"service"`
-	Outcome Outcome `json:"outcome"`
+	Outcome Outcome `json:"outcome,omitempty"` // empty when the run only looked
 	Release string  `json:"release,omitempty"` // what runs there now, when it is known
 	Step    string  `json:"step,omitempty"`    // where it failed
 	Text    string  `json:"text,omitempty"`    // why

@@ -15,3 +15,16 @@ $(timeout -k 5 20 journalctl -q --no-pager -o short-iso -n "$lines" \
 		shift 2
 	done
 }
+
+# The journal of the units across starts: the last lines, or what came after a cursor.
+verb_logs() { # LINES CURSOR UNIT...
+	lines=$1 cursor=$2
+	shift 2
+	for unit in "$@"; do set -- "$@" -u "$unit" && shift; done
+	if [ -n "$cursor" ]; then
+		set -- --after-cursor="$cursor" "$@"
+	else
+		set -- -n "$lines" "$@"
+	fi
+	say64 logs "$(timeout -k 5 20 journalctl -q --no-pager -o short-iso --show-cursor "$@" 2>/dev/null | tail -c 262144)"
+}

@@ -153,3 +153,8 @@ func JournalRequest(t Transaction, lines int, invocations map[string]string) rem
 func ReadReleaseRequest(t Transaction, id string) remote.Request {
 	return t.request("facts", "read_release", id)
 }
+
+// LogsRequest asks for the journal of the service's units: the last lines, or what came after the cursor.
+func LogsRequest(t Transaction, lines int, cursor string) remote.Request {
+	return t.request("journal", "logs", append([]string{itoa(lines), cursor}, t.units()...)...)
+}

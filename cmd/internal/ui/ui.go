@@ -40,7 +40,7 @@ func Who(hosts []string, all int) string {
 	case len(hosts) == 1:
 		return hosts[0]
 	case len(hosts) == all:
-		return fmt.Sprintf("all %d hosts", len(hosts))
+		return fmt.Sprintf("%d hosts", len(hosts))
 	case len(hosts) <= 6:
 		return strings.Join(hosts, ", ")
 	}

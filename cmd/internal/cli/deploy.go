@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/cmd/internal/ui"
+	"github.com/seatrial/seatrial/plans"
+)
+
+func (p *program) deployCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "deploy",
+		Usage:     "push the release to every host of an environment, try it, and commit or roll back",
+		ArgsUsage: "ENVIRONMENT...",
+		UsageText: "seatrial deploy ENVIRONMENT... [options]\n\nseatrial deploy staging\nseatrial deploy staging --dry-run\nseatrial deploy production --on @canary\nseatrial deploy staging production --yes",
+		Description: "Takes facts from all hosts first, and refuses when one of them cannot be deployed to. Then every host is\n" +
+			"prepared, and only then the hosts change, wave by wave: the new unit runs as a trial from /run, must settle\n" +
+			"and verify, and is committed by one rename. Whatever fails, each host ends on exactly the old or the new unit.\n" +
+			"A deploy restarts the service also where nothing changed. Several environments go in order, each only after\n" +
+			"the one before succeeded.",
+		Flags:  common(yesFlag(), dryRunFlag()),
+		Action: func(c *cli.Context) error { return p.deployAll(c, plans.Deploy()) },
+	}
+}
+
+func (p *program) deployAll(c *cli.Context, plan plans.Plan) error {
+	names, err := environments(c, true)
+	if err != nil {
+		return err
+	}
+	for _, name := range names { // all are read before the first is touched
+		if _, _, err := p.order(c, plan, name); err != nil {
+			return err
+		}
+	}
+	show, style := p.display(c)
+	for _, name := range names {
+		if err := p.carryOut(c, plan, name, view{show, style}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// view is how the person sees the run.
+type view struct {
+	show  ui.Display
+	style ui.Style
+}
+
+// carryOut surveys, asks where the environment wants that, and does the plan.
+func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view) error {
+	inv, order, err := p.order(c, plan, name)
+	if err != nil {
+		return err
+	}
+	order.To = c.String("to")
+	asks := order.Environment.Confirm && plan.Writes() && !c.Bool("yes") && !c.Bool("dry-run")
+	if asks && (!terminal(p.in) || c.Bool("json")) {
+		return &usageError{fmt.Sprintf("environment %s wants to be confirmed, and there is nobody to ask", name),
+			fmt.Sprintf("seatrial %s %s --yes", plan.Name, name)}
+	}
+	run := p.runner(inv, v.show).Survey(c.Context, order)
+	defer run.Close()
+	if c.Bool("dry-run") {
+		return p.preview(run, v)
+	}
+	if asks && run.ExitCode() == plans.ExitOK {
+		if err := p.preview(run, v); err != nil {
+			return err
+		}
+		if !p.ask(fmt.Sprintf("%s on %d hosts of %s?", plan.Name, len(order.Hosts), name)) {
+			return &usageError{"aborted, no changes made", ""}
+		}
+	}
+	p.touching.Store(plan.Writes())
+	defer p.touching.Store(false)
+	if code := run.Do(c.Context); code != plans.ExitOK {
+		return exit(code)
+	}
+	return nil
+}
+
+// preview shows what would be done, and what stands in the way.
+func (p *program) preview(run *plans.Run, v view) error {
+	previews := run.Preview()
+	if j, ok := v.show.(*ui.JSON); ok {
+		for _, preview := range previews {
+			j.Object(ui.PreviewObject(preview))
+		}
+	} else {
+		ui.Preview(p.out, v.style, previews)
+	}
+	if code := run.Planned(); code != plans.ExitOK {
+		return exit(code)
+	}
+	return nil
+}

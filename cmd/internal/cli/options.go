@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/seatrial/seatrial/cmd/internal/ui"
+	"github.com/seatrial/seatrial/inventory"
+	"github.com/seatrial/seatrial/plans"
+	"github.com/seatrial/seatrial/remote"
+)
+
+// common are the flags of every command that reads the inventory.
+func common(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "inventory", Usage: "read `FILE`", Value: "inventory.toml"},
+		&cli.StringFlag{Name: "service", Usage: "only this `SERVICE`"},
+		&cli.StringFlag{Name: "on", Usage: "only the hosts of `SELECTOR`: web-1,web-*,@canary"},
+		&cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout"},
+		&cli.IntFlag{Name: "parallel", Usage: "at most `N` hosts at once"},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colours (NO_COLOR does the same)"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show every check and step"},
+	}, more...)
+}
+
+var yesFlag = func() cli.Flag { return &cli.BoolFlag{Name: "yes", Usage: "do not ask"} }
+var dryRunFlag = func() cli.Flag {
+	return &cli.BoolFlag{Name: "dry-run", Usage: "show what would be done; change nothing"}
+}
+
+// order reads the inventory and what the flags select of it.
+func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventory.Inventory, plans.Order, error) {
+	inv, err := inventory.Read(c.String("inventory"))
+	if err != nil {
+		return nil, plans.Order{}, err
+	}
+	environment, err := inv.Environment(name)
+	if err != nil {
+		return nil, plans.Order{}, err
+	}
+	if c.IsSet("parallel") {
+		if c.Int("parallel") < 1 {
+			return nil, plans.Order{}, &usageError{"--parallel wants a number of at least 1", ""}
+		}
+		copied := *environment
+		copied.Rollout.MaxParallel = c.Int("parallel")
+		environment = &copied
+	}
+	hosts, err := environment.Select(c.String("on"))
+	if err != nil {
+		return nil, plans.Order{}, err
+	}
+	services := inv.Services
+	if c.IsSet("service") {
+		s, err := inv.Service(c.String("service"))
+		if err != nil {
+			return nil, plans.Order{}, err
+		}
+		services = []*inventory.Service{s}
+	}
+	return inv, plans.Order{Plan: plan, Environment: environment, Hosts: hosts, Services: services}, nil
+}
+
+// environments are the command's arguments.
+func environments(c *cli.Context, many bool) ([]string, error) {
+	names := c.Args().Slice()
+	example := "seatrial " + c.Command.Name + " staging"
+	switch {
+	case len(names) == 0:
+		return nil, &usageError{c.Command.Name + " wants the name of an environment", example}
+	case len(names) > 1 && !many:
+		return nil, &usageError{fmt.Sprintf("%s takes one environment, not %d arguments: %s", c.Command.Name, len(names), strings.Join(names, " ")), example}
+	}
+	return names, nil
+}
+
+// runner joins the inventory's hosts and SSH.
+func (p *program) runner(inv *inventory.Inventory, show ui.Display) *plans.Runner {
+	dialer := &remote.Dialer{AgentSocket: os.Getenv("SSH_AUTH_SOCK")}
+	return &plans.Runner{
+		Connect: func(ctx context.Context, h *inventory.Host) (*remote.Conn, error) {
+			return dialer.Dial(ctx, sshHost(inv.SSH, h))
+		},
+		Emit:  show.Event,
+		Now:   time.Now,
+		Token: func() string { return strings.ToLower(rand.Text()) },
+		Owner: owner(),
+	}
+}
+
+func sshHost(ssh inventory.SSH, h *inventory.Host) remote.Host {
+	login := h.User
+	if login == "" {
+		login = ssh.User
+	}
+	return remote.Host{Name: h.Name, Address: h.Address, User: login, IdentityFiles: ssh.IdentityFiles, KnownHosts: ssh.KnownHosts,
+		HostKey: h.HostKey, ConnectTimeout: ssh.ConnectTimeout, UseSSHConfig: ssh.UseSSHConfig}
+}
+
+// owner says who runs this, from where: shown to whoever finds the lease taken.
+func owner() string {
+	name := "somebody"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "an unnamed machine"
+	}
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return '?'
+		}
+		return r
+	}, name+"@"+host)
+	return fmt.Sprintf("%s (pid %d)", clean, os.Getpid())
+}
+
+// display is text or JSON.
+func (p *program) display(c *cli.Context) (ui.Display, ui.Style) {
+	style := ui.Style{Color: colored(c, p.out)}
+	if c.Bool("json") {
+		return ui.NewJSON(p.out, Version()), ui.Style{}
+	}
+	return &ui.Text{Out: p.out, Err: p.errs, Style: style, Live: terminal(p.errs), Verbose: c.Bool("verbose")}, style
+}
+
+func colored(c *cli.Context, w io.Writer) bool {
+	return terminal(w) && !c.Bool("no-color") && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// ask wants a clear yes from a person.
+func (p *program) ask(question string) bool {
+	_, _ = fmt.Fprintf(p.errs, "%s [y/N] ", question)
+	line, err := bufio.NewReader(p.in).ReadString('\n')
+	if err != nil && line == "" {
+		_, _ = fmt.Fprintln(p.errs)
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes"
+}

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/plans"
+)
+
+func (p *program) planCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "plan",
+		Usage:     "show what deploy would do on each host; reads only",
+		ArgsUsage: "ENVIRONMENT",
+		UsageText: "seatrial plan ENVIRONMENT [options]\n\nseatrial plan staging\nseatrial plan production --on web-1 --json\nseatrial plan production --detailed-exitcode",
+		Description: "One read-only request per host; nothing is created, locked or written there (the login itself is logged by\n" +
+			"the host). The preview is computed from the same facts by the same code as the deploy. It cannot know whether\n" +
+			"the checks pass, what systemd-analyze says of the unit, and whether the service will start.",
+		Flags:  common(&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit 2 when files would change"}),
+		Action: p.plan,
+	}
+}
+
+func (p *program) plan(c *cli.Context) error {
+	names, err := environments(c, false)
+	if err != nil {
+		return err
+	}
+	inv, order, err := p.order(c, plans.Deploy(), names[0])
+	if err != nil {
+		return err
+	}
+	show, style := p.display(c)
+	run := p.runner(inv, show).Survey(c.Context, order)
+	defer run.Close()
+	if err := p.preview(run, view{show, style}); err != nil {
+		return err
+	}
+	if !c.Bool("detailed-exitcode") {
+		return nil
+	}
+	for _, preview := range run.Preview() {
+		if preview.Changes {
+			return exit(plans.ExitChanges)
+		}
+	}
+	return nil
+}
