@@ -259,7 +259,7 @@ func (l *lane) phase(ctx context.Context, p Phase) {
 		text, hint := message(err)
 		l.failure = &failure{step: w.current(), text: text, hint: hint, lost: errors.Is(err, remote.ErrLost)}
 	}
-	if l.failure != nil && l.touched && !l.failure.lost && l.off == nil {
+	if l.failure != nil && len(l.invocations) > 0 && !l.failure.lost && l.off == nil {
 		l.evidence(work)
 	}
 }

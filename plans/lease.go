@@ -3,6 +3,7 @@ package plans
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -173,6 +174,9 @@ func (l *lane) askRollback(ctx context.Context, helper *remote.Helper, reason st
 		return nil, err
 	}
 	got.code = results[0].Code
+	if got.code != 0 && got.why == "" {
+		got.why = fmt.Sprintf("the host's script ended with status %d: %s", got.code, helper.Stderr())
+	}
 	return &got, nil
 }
 

@@ -99,7 +99,7 @@ func (w *walk) reply(r remote.Reply) {
 		out(Lint, r.Text)
 	case "progress":
 		out(Progress, r.Text)
-	case "reverted", "unhealthy", "holder":
+	case "unhealthy":
 		out(Note, r.Text)
 	case "error":
 		w.errors = append(w.errors, r.Text)

@@ -20,21 +20,24 @@ END
 $files
 END
 	save COMMITTING
-	roll_forward || die 20 "the commit was decided but could not be finished; it is finished at the next contact"
+	roll_forward || die 20 "$trouble"
 }
 
-# From COMMITTING on there is only forward once a file has been renamed; see recover.
+# From COMMITTING on there is only forward once a file has been renamed; see recover. Sets trouble when it fails.
 roll_forward() {
 	while read -r path _ new; do
 		[ -n "$path" ] || continue
 		if [ -f "$(stage_of "$path")" ]; then
+			trouble="cannot rename the new $path into place (read-only file system?)"
 			mv -fT "$(stage_of "$path")" "$path" && sync "${path%/*}" || return 1
 		fi
+		trouble="$path is not the new one, and its stage is gone"
 		[ "$(digest "$path")" = "$new" ] || return 1
 	done <<END
 $files
 END
 	remove_trial
+	trouble="the new units are in place, but daemon-reload was refused"
 	sc daemon-reload || return 1
 	while read -r unit _ _ _ enabled; do
 		# a first install starts at boot, too, if its [Install] section says so

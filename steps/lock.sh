@@ -5,7 +5,6 @@ verb_lock() { # TOKEN LEASE RELEASE PREVIOUS OWNER SINCE ITEM...: file=PATH OLD 
 	if unfinished; then
 		boot
 		if [ "$token" != "$1" ] && [ "$booted" = "$boot" ] && ! lease_over; then
-			say64 holder "$owner"
 			die 75 "locked by $owner, since $since, for release $release ($state); the lease ends in $((deadline - now)) s unless it is renewed"
 		fi
 		recover "what was left of release $release"

@@ -4,9 +4,12 @@ verb_reload() { # TOKEN
 	fence "$1"
 	[ "$state" = TRIAL ] || die 79 "cannot reload now: $state"
 	sc daemon-reload || die 20 "daemon-reload was refused"
-	printf '%s' "$runs" | while read -r unit file _; do
+	while read -r unit file _; do
+		[ -n "$unit" ] || continue
 		show "$unit"
 		[ "$LoadState" = loaded ] || die 10 "systemd cannot load $unit: $LoadState"
 		[ "$FragmentPath" = "$TRIAL/${file##*/}" ] || die 20 "systemd loaded $unit from $FragmentPath, not from $TRIAL"
-	done
+	done <<END
+$runs
+END
 }

@@ -45,7 +45,14 @@ recover() { # REASON; status 11: back on the old unit, which is not healthy
 	[ -n "$healthy" ] || return 11
 }
 
-changes() { printf '%s' "$files" | { while read -r _ old new; do [ "$old" = "$new" ] || exit 0; done && exit 1; }; }
+changes() { # does the transaction change any file?
+	while read -r _ old new; do
+		[ "$old" = "$new" ] || return 0
+	done <<END
+$files
+END
+	return 1
+}
 
 any_renamed() {
 	renamed=no
@@ -134,7 +141,7 @@ await_active() { # UNIT: active for 3 s within 30 s
 		show "$1"
 		case $ActiveState/$SubState in
 		active/*) good=$((good + 1)) ;;
-		failed/* | */*auto-restart*) break ;;
+		failed/* | */*auto-restart*) [ -n "$Job" ] || [ "$tries" -lt 2 ] || break ;; # the restart has had its turn
 		*) good=0 ;;
 		esac
 		[ "$good" -lt 3 ] || return 0

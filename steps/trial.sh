@@ -6,14 +6,18 @@ verb_trial() { # TOKEN
 	! lease_over || die 79 "the lease has ended"
 	save TRIAL
 	mkdir -p "$TRIAL"
-	printf '%s' "$files" | while read -r path _ new; do
-		case $path in "$ETC"/*) ;; *) continue ;; esac
-		name=${path##*/}
-		cp "$(stage_of "$path")" "$TRIAL/.seatrial-$name.tmp" && chmod 644 "$TRIAL/.seatrial-$name.tmp" &&
-			[ "$(digest "$TRIAL/.seatrial-$name.tmp")" = "$new" ] || exit 1
-		! have restorecon || chcon --reference="$ETC" "$TRIAL/.seatrial-$name.tmp" 2>/dev/null
-		mv -fT "$TRIAL/.seatrial-$name.tmp" "$TRIAL/$name" || exit 1
-	done || die 78 "cannot write the trial to $TRIAL (is /run full?)"
+	while read -r path _ new; do
+		case $path in "$ETC"/*) try_file "${path##*/}" "$new" || die 78 "cannot write the trial to $TRIAL (is /run full?)" ;; esac
+	done <<END
+$files
+END
+}
+
+try_file() { # NAME DIGEST
+	cp "$(stage_of "$ETC/$1")" "$TRIAL/.seatrial-$1.tmp" && chmod 644 "$TRIAL/.seatrial-$1.tmp" || return 1
+	[ "$(digest "$TRIAL/.seatrial-$1.tmp")" = "$2" ] || return 1
+	! have restorecon || chcon --reference="$ETC" "$TRIAL/.seatrial-$1.tmp" 2>/dev/null
+	mv -fT "$TRIAL/.seatrial-$1.tmp" "$TRIAL/$1"
 }
 
 remove_trial() {

@@ -31,9 +31,13 @@ wanted() { printf '%s' "$files" | while read -r path _ new; do [ "$path" != "$1"
 
 # The old files, byte for byte with mode and owner: what a rollback puts back.
 keep_old() {
-	printf '%s' "$files" | while read -r path old _; do
-		[ "$old" = none ] || { cp -p "$path" "$S/prev/${path##*/}" && sync "$S/prev/${path##*/}"; } || exit 1
-	done || die 78 "cannot keep the previous unit in $S (file system full?)"
+	while read -r path old _; do
+		[ -n "$path" ] && [ "$old" != none ] || continue
+		cp -p "$path" "$S/prev/${path##*/}" && sync "$S/prev/${path##*/}" ||
+			die 78 "cannot keep the previous $path in $S (file system full?)"
+	done <<END
+$files
+END
 	sync "$S/prev"
 }
 
