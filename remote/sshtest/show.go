@@ -92,9 +92,11 @@ func (u *unit) unitProperties() []property {
 		{"NeedDaemonReload", yesNo(u.stale())},
 		{"InvocationID", u.invocation},
 	}
+	waiting := ""
 	if u.job != nil {
-		list = append(list, property{"Job", strconv.Itoa(u.job.id)})
+		waiting = strconv.Itoa(u.job.id)
 	}
+	list = append(list, property{"Job", waiting})
 	if u.load == "bad-setting" {
 		list = append(list, property{"LoadError", `org.freedesktop.systemd1.BadUnitSetting "` + u.file.problem(u.name) + `"`})
 	}
