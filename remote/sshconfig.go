@@ -58,13 +58,38 @@ func (d *Dialer) lookup(ctx context.Context, name, login, port string) (settings
 	if err != nil {
 		return nil, fmt.Errorf("ssh -G -- %s: %w: %s", name, err, printable(complaint.String(), noiseShown))
 	}
-	return parseSettings(string(out)), nil
+	return d.rehome(parseSettings(string(out))), nil
 }
 
-// configFile makes ssh read the configuration in Home where that is not the account's own, which ssh would read.
+// otherHome is the account's home when Home is another one. The ssh program knows only the account's.
+func (d *Dialer) otherHome() (account string, other bool) {
+	u, err := user.Current()
+	if d.Home == "" || (err == nil && u.HomeDir == d.Home) {
+		return "", false
+	}
+	if err == nil {
+		account = u.HomeDir
+	}
+	return account, true
+}
+
+// rehome puts what ssh has expanded to the account's home back under Home.
+func (d *Dialer) rehome(s settings) settings {
+	account, other := d.otherHome()
+	if !other || account == "" {
+		return s
+	}
+	for _, key := range []string{"userknownhostsfile", "identityfile", "identityagent"} {
+		for i, value := range s[key] {
+			s[key][i] = strings.ReplaceAll(value, account+"/.ssh/", d.Home+"/.ssh/")
+		}
+	}
+	return s
+}
+
+// configFile makes ssh read the configuration in Home.
 func (d *Dialer) configFile() []string {
-	account, err := user.Current()
-	if d.Home == "" || (err == nil && account.HomeDir == d.Home) {
+	if _, other := d.otherHome(); !other {
 		return nil
 	}
 	file := filepath.Join(d.Home, ".ssh", "config")
