@@ -15,6 +15,9 @@ import (
 // bootTimeout is for a machine with two busy cores; a boot takes seconds.
 const bootTimeout = 2 * time.Minute
 
+// exitReboot is how nspawn ends, with --keep-unit, when the host reboots.
+const exitReboot = 133
+
 // Host is one Debian host with systemd and sshd. Its users are root, deploy
 // (sudo without a password) and locked (sudo asks for one: "locked"). Its disk
 // outlives a reboot and a power loss, and goes with the lab.
@@ -27,8 +30,9 @@ type Host struct {
 	dir   string
 
 	mu     sync.Mutex
-	nspawn *exec.Cmd     // guarded by mu; nil: never booted
-	gone   chan struct{} // guarded by mu; closed when nspawn has ended
+	power  bool          // guarded by mu; false: a reboot that is under way ends here
+	nspawn *exec.Cmd     // guarded by mu; the latest of this power cycle
+	gone   chan struct{} // guarded by mu; closed when there will be no other; nil: never booted
 }
 
 func newHost(l *Lab, index int, name string) *Host {
@@ -73,22 +77,32 @@ func (h *Host) boot(ctx context.Context) error {
 }
 
 func (h *Host) start() error {
-	console, err := os.OpenFile(h.console(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
-		return err
-	}
-	defer console.Close()
-	group, err := os.Open(h.cgroup())
-	if err != nil {
-		return err
-	}
-	defer group.Close()
-
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.running() {
 		return errors.New("is running already")
 	}
+	cmd, err := h.launch()
+	if err != nil {
+		return err
+	}
+	h.nspawn, h.gone, h.power = cmd, make(chan struct{}), true
+	go h.watch(cmd, h.gone)
+	return nil
+}
+
+// launch starts nspawn once.
+func (h *Host) launch() (*exec.Cmd, error) {
+	console, err := os.OpenFile(h.console(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer console.Close()
+	group, err := os.Open(h.cgroup())
+	if err != nil {
+		return nil, err
+	}
+	defer group.Close()
 	cmd := exec.Command("systemd-nspawn", "--quiet", "--boot",
 		"--directory="+h.Path("/"), "--machine="+h.machine(), "--hostname="+h.Name,
 		"--network-namespace-path="+namespacePath(h.machine()),
@@ -97,21 +111,33 @@ func (h *Host) start() error {
 	cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_LOCK=0")
 	cmd.Stdout, cmd.Stderr = console, console
 	startInGroup(cmd, group)
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	gone := make(chan struct{})
-	go func() {
+	return cmd, cmd.Start()
+}
+
+// watch starts nspawn again when the host reboots, and closes gone when it has
+// ended for another reason.
+func (h *Host) watch(cmd *exec.Cmd, gone chan struct{}) {
+	defer close(gone)
+	for {
 		_ = cmd.Wait() // killed or powered off: its end says it all
-		close(gone)
-	}()
-	h.nspawn, h.gone = cmd, gone
-	return nil
+		h.mu.Lock()
+		again := h.power && cmd.ProcessState.ExitCode() == exitReboot
+		if again {
+			next, err := h.launch()
+			if again = err == nil; again {
+				cmd, h.nspawn = next, next
+			}
+		}
+		h.mu.Unlock()
+		if !again {
+			return
+		}
+	}
 }
 
 // running says whether nspawn is. The caller holds mu.
 func (h *Host) running() bool {
-	if h.nspawn == nil {
+	if h.gone == nil {
 		return false
 	}
 	select {
@@ -155,6 +181,9 @@ func (h *Host) waitUntilRunning(ctx context.Context, before int) error {
 // PowerOff is a loss of power: every process of the host is gone at once and
 // nothing is stopped in order. The disk stays as it was.
 func (h *Host) PowerOff() error {
+	h.mu.Lock()
+	h.power = false
+	h.mu.Unlock()
 	err := killGroup(h.cgroup())
 	h.wait()
 	return err

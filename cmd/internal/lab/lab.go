@@ -119,11 +119,11 @@ func (l *Lab) open(ctx context.Context, spec Spec, images []string) error {
 
 // Close kills every host and removes what the lab put on the machine.
 func (l *Lab) Close() error {
-	err := l.run.remove()
+	var off errgroup.Group
 	for _, h := range l.Hosts {
-		h.wait()
+		off.Go(h.PowerOff)
 	}
-	return err
+	return errors.Join(off.Wait(), l.run.remove())
 }
 
 // Host returns the host of that name, and panics when there is none: a test
