@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seatrial/seatrial/cmd/internal/lab"
+)
+
+// web are three plain hosts for all scenarios; each scenario has a service of its own, so they run side by side.
+var web = lab.Shared{Spec: lab.Spec{Hosts: []lab.HostSpec{{Name: "web-1"}, {Name: "web-2"}, {Name: "web-3"}}}}
+
+func TestMain(m *testing.M) {
+	code := web.Run(m)
+	if binary.dir != "" {
+		_ = os.RemoveAll(binary.dir)
+	}
+	os.Exit(code)
+}
+
+// binary is the product, built once.
+var binary struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func seatrial(t *testing.T) string {
+	t.Helper()
+	binary.once.Do(func() {
+		if binary.dir, binary.err = os.MkdirTemp("", "seatrial-bin-"); binary.err != nil {
+			return
+		}
+		out, err := exec.Command("go", "build", "-o", filepath.Join(binary.dir, "seatrial"), ".").CombinedOutput()
+		if err != nil {
+			binary.err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	if binary.err != nil {
+		t.Fatal(binary.err)
+	}
+	return filepath.Join(binary.dir, "seatrial")
+}
+
+// scenario is one service on the lab's hosts, and the inventory that deploys it.
+type scenario struct {
+	t       *testing.T
+	lab     *lab.Lab
+	name    string // of the service; its unit is NAME.service
+	port    int
+	dir     string
+	extra   string // more TOML of the service
+	rollout string // TOML of [environments.lab.rollout]
+	window  string
+	start   string
+}
+
+const app = "/usr/local/bin/app.pl"
+
+func newScenario(t *testing.T, name string, port int) *scenario {
+	t.Helper()
+	s := &scenario{t: t, lab: web.Lab(t), name: name, port: port, dir: t.TempDir(), window: "3s", start: "10s"}
+	text, err := os.ReadFile("testdata/app.pl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range s.lab.Hosts {
+		if err := h.Put(app, string(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// unit is a unit that runs the app.
+func (s *scenario) unit(more string, words ...string) string {
+	return fmt.Sprintf("[Unit]\nDescription=%s\n[Service]\nExecStart=%s --listen=127.0.0.1:%d %s\n%s\n[Install]\nWantedBy=multi-user.target\n",
+		s.name, app, s.port, strings.Join(words, " "), more)
+}
+
+// write makes the inventory and the unit that is to be deployed.
+func (s *scenario) write(unit string) {
+	s.t.Helper()
+	text := s.lab.InventorySSH() + fmt.Sprintf(`
+[services.%[1]s]
+unit = "%[1]s.service"
+start_timeout = %[2]q
+[services.%[1]s.settle]
+window = %[3]q
+allow_short = true
+[services.%[1]s.verify]
+listen = ["127.0.0.1:%[4]d"]
+timeout = "4s"
+[[services.%[1]s.verify.http]]
+url = "http://127.0.0.1:%[4]d/healthz"
+contains = '"ok": true'
+%[5]s
+[environments.lab]
+[environments.lab.rollout]
+%[6]s
+`, s.name, s.start, s.window, s.port, s.extra, s.rollout)
+	for _, h := range s.lab.Hosts {
+		text += fmt.Sprintf("[[environments.lab.hosts]]\nname = %q\naddress = %q\n", h.Name, h.Addr)
+	}
+	s.file("inventory.toml", text)
+	s.file(s.name+".service", unit)
+}
+
+func (s *scenario) file(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// result of one command.
+type result struct {
+	t           *testing.T
+	code        int
+	out, err    string
+	description string
+}
+
+// run runs seatrial in the controller's network namespace.
+func (s *scenario) run(args ...string) result {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := s.command(ctx, args...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exited *exec.ExitError
+	if err != nil && !errors.As(err, &exited) {
+		s.t.Fatal(err)
+	}
+	r := result{s.t, cmd.ProcessState.ExitCode(), out.String(), errs.String(), strings.Join(args, " ")}
+	s.t.Logf("seatrial %s: exit %d\n%s%s", r.description, r.code, r.err, r.out)
+	return r
+}
+
+func (s *scenario) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := s.lab.Command(ctx, append([]string{seatrial(s.t)}, args...)...)
+	cmd.Dir = s.dir
+	return cmd
+}
+
+func (r result) exits(code int) result {
+	r.t.Helper()
+	if r.code != code {
+		r.t.Fatalf("seatrial %s: exit code %d, want %d", r.description, r.code, code)
+	}
+	return r
+}
+
+// says wants each text somewhere in the output.
+func (r result) says(texts ...string) result {
+	r.t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(r.out+r.err, text) {
+			r.t.Errorf("seatrial %s does not say %q", r.description, text)
+		}
+	}
+	return r
+}
+
+func (r result) saysNot(texts ...string) result {
+	r.t.Helper()
+	for _, text := range texts {
+		if strings.Contains(r.out+r.err, text) {
+			r.t.Errorf("seatrial %s says %q", r.description, text)
+		}
+	}
+	return r
+}
+
+// outcomes are the hosts' outcomes of a run with --json.
+func (r result) outcomes() map[string]string {
+	r.t.Helper()
+	var last struct {
+		Type     string
+		ExitCode int `json:"exit_code"`
+		Hosts    []struct{ Host, Outcome string }
+	}
+	lines := strings.Split(strings.TrimSpace(r.out), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Type != "run.finished" || last.ExitCode != r.code {
+		r.t.Fatalf("the last line of JSON is not the run's end with exit code %d: %v\n%s", r.code, err, lines[len(lines)-1])
+	}
+	all := map[string]string{}
+	for _, h := range last.Hosts {
+		all[h.Host] = h.Outcome
+	}
+	return all
+}
+
+func sh(t *testing.T, h *lab.Host, script string) string {
+	t.Helper()
+	out, err := h.Sh(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+// wrong looks at a host from outside: the unit is exactly this one (empty: there is none), it runs or it does not, and
+// nothing of a transaction is left. It returns what is not so.
+func (s *scenario) wrong(h *lab.Host, unit string, runs bool) []string {
+	s.t.Helper()
+	name := s.name + ".service"
+	probe := sh(s.t, h, fmt.Sprintf(`
+cat /etc/systemd/system/%[1]s 2>/dev/null; printf '\n--\n'
+ls -A /run/systemd/system.control 2>/dev/null | grep -F %[1]s
+ls -A /etc/systemd/system | grep -F .seatrial-%[1]s
+ls -d /run/seatrial/%[2]s 2>/dev/null
+printf -- '--\n'
+systemctl show -p ActiveState,NeedDaemonReload,FragmentPath -- %[1]s`, name, s.name))
+	parts := strings.SplitN(probe, "\n--\n", 3)
+	var wrong []string
+	if len(parts) != 3 {
+		parts = strings.SplitN(strings.Replace(probe, "--\n--", "--\n\n--", 1), "\n--\n", 3)
+	}
+	if len(parts) != 3 {
+		return []string{"cannot read the probe: " + probe}
+	}
+	if strings.TrimSpace(parts[0]) != strings.TrimSpace(unit) {
+		wrong = append(wrong, "the unit on disk is not the expected one:\n"+parts[0])
+	}
+	if left := strings.TrimSpace(parts[1]); left != "" {
+		wrong = append(wrong, "left behind: "+left)
+	}
+	if active := strings.Contains(parts[2], "ActiveState=active\n"); active != runs {
+		wrong = append(wrong, "runs: "+parts[2])
+	}
+	if strings.Contains(parts[2], "NeedDaemonReload=yes") {
+		wrong = append(wrong, "systemd has not loaded what is on disk")
+	}
+	if unit != "" && !strings.Contains(parts[2], "FragmentPath=/etc/systemd/system/") {
+		wrong = append(wrong, "loaded from elsewhere: "+parts[2])
+	}
+	return wrong
+}
+
+// is wants every host to have exactly this unit.
+func (s *scenario) is(unit string, runs bool) {
+	s.t.Helper()
+	for _, h := range s.lab.Hosts {
+		s.hostIs(h, unit, runs)
+	}
+}
+
+func (s *scenario) hostIs(h *lab.Host, unit string, runs bool) {
+	s.t.Helper()
+	for _, w := range s.wrong(h, unit, runs) {
+		s.t.Errorf("%s: %s", h.Name, w)
+	}
+}
+
+// invocations of the unit on all hosts: which start runs.
+func (s *scenario) invocations() string {
+	var all []string
+	for _, h := range s.lab.Hosts {
+		all = append(all, sh(s.t, h, "systemctl show -p InvocationID,NRestarts -- "+s.name+".service"))
+	}
+	return strings.Join(all, "\n")
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestGoodDeploys(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "good", 9001)
+	one, two := s.unit("", "--version=1"), s.unit("", "--version=2")
+	s.write(one)
+	s.run("plan", "lab").exits(0).says("new /etc/systemd/system/good.service", "3 to change")
+	s.is("", false)
+	s.run("deploy", "lab", "--dry-run").exits(0).says("3 to change")
+	s.is("", false)
+	s.run("deploy", "lab").exits(0).says("deployed", "good.service listens on 127.0.0.1:9001")
+	s.is(one, true)
+	for _, h := range s.lab.Hosts {
+		if got := sh(t, h, "systemctl is-enabled good.service"); got != "enabled" {
+			t.Errorf("%s: a first install is %s, want enabled", h.Name, got)
+		}
+	}
+
+	before := s.invocations()
+	r := s.run("deploy", "lab", "--json").exits(0)
+	if got := fmt.Sprint(r.outcomes()); got != "map[web-1:unchanged web-2:unchanged web-3:unchanged]" {
+		t.Errorf("the same again: %s", got)
+	}
+	s.is(one, true)
+	if s.invocations() == before {
+		t.Error("a deploy restarts, also where nothing changed")
+	}
+
+	s.run("rollback", "lab").exits(4).says("no release to go back to")
+	s.is(one, true)
+	s.write(two)
+	s.run("plan", "lab", "--detailed-exitcode").exits(2).says("--version=2", "web-1, web-2, web-3")
+	s.run("deploy", "lab").exits(0)
+	s.is(two, true)
+	s.run("rollback", "lab", "--dry-run").exits(0).says("--version=1")
+	s.is(two, true)
+	s.run("rollback", "lab").exits(0).says("deployed")
+	s.is(one, true)
+	s.run("rollback", "lab").exits(4).says("no release to go back to")
+
+	before = s.invocations()
+	s.run("restart", "lab").exits(0)
+	s.is(one, true)
+	if s.invocations() == before {
+		t.Error("restart did not restart")
+	}
+	s.run("check", "lab").exits(0)
+	s.run("status", "lab").exits(0).says("active/running", "good.service")
+	s.run("logs", "lab", "-n", "5").exits(0).says("app 1 starts")
+}
+
+// Restart=always hides a service that dies: systemctl says active nearly always.
+func TestCrashLoop(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "crash", 9002)
+	good, bad := s.unit("", "--version=1"), s.unit("Restart=always", "--version=2", "--crash-after=8")
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+	s.window = "15s"
+	s.write(bad)
+	s.run("deploy", "lab").exits(3).says("FAILED", "crash.service died", "app 2: fatal: giving up", "rolled-back").saysNot("app 1 starts")
+	s.is(good, true)
+}
+
+func TestNeverReady(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "ready", 9003)
+	good := s.unit("Type=notify", "--version=1", "--notify")
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+	s.start = "4s"
+	s.write(s.unit("Type=notify\nRestart=always", "--version=2"))
+	s.run("deploy", "lab").exits(3).says("did not become active within 4 s", "rolled-back")
+	s.is(good, true)
+}
+
+func TestLintRefuses(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "lint", 9004)
+	good := s.unit("", "--version=1")
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+	before := s.invocations()
+	s.write("[Service]\nExecStart=/nonexistent/program\n")
+	s.run("deploy", "lab").exits(3).says("systemd-analyze", "/nonexistent/program", "failed")
+	s.is(good, true)
+	if after := s.invocations(); after != before {
+		t.Errorf("the service was restarted:\n%s\n%s", before, after)
+	}
+}
+
+func TestPortHeldByAnotherProcess(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "port", 9005)
+	for _, h := range s.lab.Hosts {
+		sh(t, h, "systemd-run --quiet --unit=squatter "+app+" --listen=127.0.0.1:9005 --version=squatter")
+	}
+	// this unit does not die of it: it just never listens
+	s.write("[Service]\nExecStart=/bin/sleep infinity\n")
+	s.run("deploy", "lab").exits(3).says("127.0.0.1:9005 is held by another process", "app.pl")
+	s.is("", false)
+}
+
+func TestVerifyFailsOnOneHostOfThree(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "one", 9006)
+	good := s.unit("", "--version=1", "--broken-if=/etc/one-is-broken")
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+	sh(t, s.lab.Host("web-2"), "touch /etc/one-is-broken")
+	bad := s.unit("", "--version=2", "--broken-if=/etc/one-is-broken")
+	s.write(bad)
+	r := s.run("deploy", "lab", "--json")
+	sh(t, s.lab.Host("web-2"), "rm /etc/one-is-broken")
+	r.exits(3)
+	if got := fmt.Sprint(r.outcomes()); got != "map[web-1:rolled-back web-2:rolled-back web-3:rolled-back]" {
+		t.Errorf("rollback-all: %s", got)
+	}
+	s.is(good, true)
+
+	s.rollout = `on_failure = "rollback-failed"`
+	s.write(bad)
+	sh(t, s.lab.Host("web-2"), "touch /etc/one-is-broken")
+	r = s.run("deploy", "lab", "--json").exits(3)
+	if got := fmt.Sprint(r.outcomes()); got != "map[web-1:deployed web-2:rolled-back web-3:deployed]" {
+		t.Errorf("rollback-failed: %s", got)
+	}
+	for _, h := range s.lab.Hosts {
+		if h.Name == "web-2" {
+			s.hostIs(h, good, true)
+		} else {
+			s.hostIs(h, bad, true)
+		}
+	}
+}
+
+func TestFirstInstallThatFails(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "first", 9007)
+	s.write(s.unit("Restart=always", "--version=1", "--crash-after=1"))
+	s.run("deploy", "lab").exits(3).says("rolled-back")
+	s.is("", false)
+	for _, h := range s.lab.Hosts {
+		if got := sh(t, h, "pgrep -f 'app.pl.*9007' || true"); got != "" {
+			t.Errorf("%s: process %s is left of a first install that failed", h.Name, got)
+		}
+	}
+}
+
+// Nothing of the inventory is ever shell text, and no check can hold a run up.
+func TestHostileChecks(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "hostile", 9008)
+	s.extra = `
+[[services.hostile.checks]]
+name = "$(touch /tmp/pwned-1) 'quoted' \"twice\" ; touch /tmp/pwned-2 -- ünïcode"
+command = ["/bin/sh", "-c", "printf '%s' \"$1\" > /tmp/hostile-carried", "-", "$(touch /tmp/pwned-3)\n'\"\\ -n ü\n\n"]
+[[services.hostile.checks]]
+name = "300 MB of output"
+command = ["/bin/sh", "-c", "head -c 300000000 /dev/zero | tr '\\0' x; echo; echo the end"]
+[[services.hostile.checks]]
+name = "hangs"
+severity = "warning"
+timeout = "2s"
+command = ["/bin/sleep", "600"]
+[[services.hostile.checks]]
+name = "leaves a process that holds its output"
+severity = "warning"
+timeout = "2s"
+command = ["/bin/sh", "-c", "setsid sleep 60 & exit 0"]
+`
+	good := s.unit("", "--version=1")
+	s.write(good)
+	s.run("deploy", "lab", "-v").exits(0).says("$(touch /tmp/pwned-1)", "did not end within 2 s", "the end")
+	s.is(good, true)
+	for _, h := range s.lab.Hosts {
+		if got := sh(t, h, "ls /tmp/pwned* 2>/dev/null || true"); got != "" {
+			t.Errorf("%s: a name became a command: %s", h.Name, got)
+		}
+		want := "$(touch /tmp/pwned-3)\n'\"\\ -n ü\n\n"
+		if got := sh(t, h, "cat /tmp/hostile-carried; printf ."); got != want+"." {
+			t.Errorf("%s: the argument arrived as %q, want %q", h.Name, got, want)
+		}
+	}
+}
+
+// The controller dies in the middle of the trial, and nobody is left but the hosts themselves.
+func TestControllerKilledInTrial(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "killed", 9009)
+	good := s.unit("", "--version=1")
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+	s.window = "40s"
+	s.write(s.unit("", "--version=2"))
+	cmd := s.command(t.Context(), "deploy", "lab")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range s.lab.Hosts {
+		eventually(t, time.Minute, h.Name+" is in trial", func() bool {
+			out, _ := h.Sh("systemctl show -p FragmentPath -- killed.service; systemctl is-active killed.service")
+			return strings.Contains(out, "system.control") && strings.Contains(out, "\nactive")
+		})
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	s.run("deploy", "lab").exits(5).says("locked by", "killed")
+	for _, h := range s.lab.Hosts {
+		eventually(t, 2*time.Minute, h.Name+" is back on the old unit", func() bool { return s.wrong(h, good, true) == nil })
+	}
+	s.window = "3s"
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+	s.is(good, true)
+}
+
+func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not after %s: %s", limit, what)
+}
+
+// The test of the test: what `is` looks for, it finds.
+func TestLeftoversAreSeen(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "seen", 9010)
+	good := s.unit("", "--version=1")
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+	h := s.lab.Host("web-1")
+	for _, plant := range []struct{ do, undo string }{
+		{"echo '#' >> /etc/systemd/system/seen.service", "sed -i '$d' /etc/systemd/system/seen.service; systemctl daemon-reload"},
+		{"mkdir -p /run/systemd/system.control; cp /etc/systemd/system/seen.service /run/systemd/system.control/", "rm /run/systemd/system.control/seen.service"},
+		{"touch /etc/systemd/system/.seatrial-seen.service.stage", "rm /etc/systemd/system/.seatrial-seen.service.stage"},
+		{"mkdir -p /run/seatrial/seen", "rmdir /run/seatrial/seen"},
+		{"systemctl stop seen.service", "systemctl start seen.service"},
+	} {
+		sh(t, h, plant.do)
+		if s.wrong(h, good, true) == nil {
+			t.Errorf("after `%s` nothing is found wrong", plant.do)
+		}
+		sh(t, h, plant.undo)
+		if wrong := s.wrong(h, good, true); wrong != nil {
+			t.Errorf("after `%s`: %s", plant.undo, wrong)
+		}
+	}
+}
