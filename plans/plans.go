@@ -85,6 +85,9 @@ func Check() Plan {
 	}}
 }
 
+// Look only takes the facts, for a command of that name.
+func Look(name string) Plan { return Plan{Name: name} }
+
 // Writes reports whether the plan may change a host.
 func (p Plan) Writes() bool {
 	for _, phase := range p.Phases {

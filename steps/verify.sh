@@ -15,7 +15,7 @@ verb_verify() { # TOKEN|- TIMEOUT UNIT,UNIT... ADDRESS...
 			sleep 1
 			for unit in $units; do verify_unit "$unit"; done
 		done
-		say changed "listening on $address (pid $pid of $unit)"
+		say changed "$unit listens on $address"
 	done
 }
 

@@ -35,7 +35,7 @@ func (p *program) logs(c *cli.Context) error {
 	if c.Int("n") < 0 || c.Int("n") > 10000 {
 		return &usageError{"-n wants a number from 0 to 10000", "seatrial logs " + names[0] + " -n 100"}
 	}
-	inv, order, err := p.order(c, plans.Check(), names[0])
+	inv, order, err := p.order(c, plans.Look("logs"), names[0])
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (p *program) status(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	inv, order, err := p.order(c, plans.Check(), names[0])
+	inv, order, err := p.order(c, plans.Look("status"), names[0])
 	if err != nil {
 		return err
 	}

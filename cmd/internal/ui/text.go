@@ -3,6 +3,8 @@ package ui
 import (
 	"fmt"
 	"io"
+	"slices"
+	"sort"
 	"strings"
 
 	"github.com/seatrial/seatrial/plans"
@@ -17,10 +19,11 @@ type Text struct {
 	Verbose  bool // every check and every line
 
 	hosts   int
+	members []string
 	lanes   map[string]*laneView // by host and service
 	order   []string
 	wave    []string // lanes that do the steps now
-	order2  []string // steps that are not yet printed, in order
+	pending []string // steps that are not yet printed, in order
 	several bool     // services
 	shown   bool     // a live line is on the screen
 }
@@ -43,7 +46,8 @@ type stepView struct {
 func (t *Text) Event(e plans.Event) {
 	switch e.Type {
 	case plans.RunStarted:
-		t.lanes, t.hosts = map[string]*laneView{}, len(e.Members)
+		t.lanes, t.hosts, t.members = map[string]*laneView{}, len(e.Members), e.Members
+		t.order, t.wave, t.pending = nil, nil, nil
 		t.say("%s %s: %s\n", t.Style.bold(e.Plan), e.Environment, Who(e.Members, -1))
 	case plans.HostStarted:
 		t.lane(e)
@@ -89,10 +93,17 @@ func (t *Text) lane(e plans.Event) *laneView {
 		l = &laneView{host: e.Host, service: e.Service, steps: map[string]*stepView{}}
 		t.lanes[key] = l
 		t.order = append(t.order, key)
+		sort.SliceStable(t.order, func(i, j int) bool { return t.before(t.order[i], t.order[j]) })
 		t.wave = append(t.wave, key)
 		t.several = t.several || e.Service != t.lanes[t.order[0]].service
 	}
 	return l
+}
+
+// before is the order of the inventory.
+func (t *Text) before(a, b string) bool {
+	x, y := slices.Index(t.members, t.lanes[a].host), slices.Index(t.members, t.lanes[b].host)
+	return x < y || x == y && a < b
 }
 
 func (t *Text) step(e plans.Event) *stepView {
@@ -107,12 +118,9 @@ func (t *Text) step(e plans.Event) *stepView {
 }
 
 func (t *Text) remember(step string) {
-	for _, s := range t.order2 {
-		if s == step {
-			return
-		}
+	if !slices.Contains(t.pending, step) {
+		t.pending = append(t.pending, step)
 	}
-	t.order2 = append(t.order2, step)
 }
 
 // begin narrows the lanes that are waited for to those of the wave.
@@ -170,8 +178,8 @@ func (t *Text) finished(e plans.Event) {
 
 // flushDone prints steps, in order, that all lanes of the wave are through with.
 func (t *Text) flushDone() {
-	for len(t.order2) > 0 {
-		step := t.order2[0]
+	for len(t.pending) > 0 {
+		step := t.pending[0]
 		for _, key := range t.wave {
 			l := t.lanes[key]
 			if s := l.steps[step]; (s == nil && !l.out) || (s != nil && !s.done) {
@@ -179,16 +187,16 @@ func (t *Text) flushDone() {
 			}
 		}
 		t.print(step)
-		t.order2 = t.order2[1:]
+		t.pending = t.pending[1:]
 	}
 }
 
 // flush prints what there is, finished or not.
 func (t *Text) flush() {
-	for _, step := range t.order2 {
+	for _, step := range t.pending {
 		t.print(step)
 	}
-	t.order2 = nil
+	t.pending = nil
 }
 
 // print folds lanes that said the same of a step into one entry each.
