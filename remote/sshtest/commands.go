@@ -148,7 +148,9 @@ func (h *Host) exec(ctx context.Context, args []string) error {
 	}
 	hc := interp.HandlerCtx(ctx)
 	stdin, _ := hc.Stdin.(*os.File)
-	c := &call{ctx: ctx, h: h, p: processOf(ctx), dir: dirOf(ctx), vars: hc.Env,
+	p := masked(ctx)
+	ctx = context.WithValue(ctx, processKey{}, p)
+	c := &call{ctx: ctx, h: h, p: p, dir: dirOf(ctx), vars: hc.Env,
 		stdin: stdin, stdout: hc.Stdout, stderr: hc.Stderr}
 	return c.exec(args)
 }

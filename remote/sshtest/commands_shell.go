@@ -2,7 +2,6 @@ package sshtest
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -44,17 +43,7 @@ func pwd(c *call) error {
 }
 
 func umask(c *call) error {
-	if len(c.args) == 0 {
-		c.out("%04o\n", c.p.umask)
-		return nil
-	}
-	mask, err := strconv.ParseUint(c.args[0], 8, 12)
-	if err != nil {
-		return c.fail(2, "Illegal mode: %s", c.args[0])
-	}
-	c.h.mu.Lock()
-	defer c.h.mu.Unlock()
-	c.p.umask = fs.FileMode(mask)
+	c.out("%04o\n", c.p.umask)
 	return nil
 }
 

@@ -87,6 +87,7 @@ func TestScripts(t *testing.T) {
 		{"printf repeats", `printf '%s=%s\n' a 1 b 2; printf '%s\n'`, "a=1\nb=2\n\n", 0},
 		{"printf %b", `printf '%b|' 'a\nb' '\0101\c' z`, "a\nb|A", 0},
 		{"umask", `umask 077; echo x >/tmp/x; mkdir /tmp/d; stat -c '%a %U %n' /tmp/x /tmp/d`, "600 root /tmp/x\n700 root /tmp/d\n", 0},
+		{"umask of a subshell", `umask 077; (umask 022; echo x >/tmp/u1; /bin/sh -c 'echo x >/tmp/u2; umask'); echo x >/tmp/u3; stat -c %a /tmp/u1 /tmp/u2 /tmp/u3; env | grep -c UMASK`, "0022\n644\n644\n600\n0\n", 1},
 		{"default umask", `echo x >/tmp/y; stat -c %a /tmp/y`, "644\n", 0},
 		{"atomic write", `cd /tmp; echo a >f; printf new | { cat >f.tmp && sync f.tmp && mv -fT f.tmp f && sync .; }; cat f; [ ! -e f.tmp ]`, "new", 0},
 		{"nested shell", `export A=1; B=2; /bin/sh -c 'echo "$0 $A ${B-unset} $*"' name x y`, "name 1 unset x y\n", 0},

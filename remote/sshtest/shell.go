@@ -168,7 +168,22 @@ func lastEval(file *syntax.File) string {
 // private are variables that the interpreter would otherwise take from this machine. They are not handed on.
 func private(p *process) []string {
 	id := strconv.Itoa(uid(p.user))
-	return []string{"UID=" + id, "EUID=" + id, "GID=" + id, "TMPDIR=" + noDir}
+	return []string{"UID=" + id, "EUID=" + id, "GID=" + id, "TMPDIR=" + noDir, fmt.Sprintf("%s=%o", umaskVar, p.umask)}
+}
+
+// umaskVar carries the umask of a shell, so that a subshell can have its own.
+const umaskVar = "SSHTEST_UMASK"
+
+// masked is the process of ctx with the umask of the shell that runs now.
+func masked(ctx context.Context) *process {
+	p := processOf(ctx)
+	mask, err := strconv.ParseUint(interp.HandlerCtx(ctx).Env.Get(umaskVar).String(), 8, 12)
+	if err != nil || fs.FileMode(mask) == p.umask {
+		return p
+	}
+	changed := *p
+	changed.umask = fs.FileMode(mask)
+	return &changed
 }
 
 // noDir is where the interpreter would make its FIFOs: nowhere.
@@ -208,7 +223,7 @@ func exported(env expand.Environ) []string {
 	}
 	var list []string
 	for name, value := range values {
-		hidden := name == "UID" || name == "EUID" || name == "GID" || name == "TMPDIR" && value == noDir
+		hidden := name == "UID" || name == "EUID" || name == "GID" || name == umaskVar || name == "TMPDIR" && value == noDir
 		if !hidden {
 			list = append(list, name+"="+value)
 		}
@@ -223,7 +238,9 @@ func (h *Host) call(ctx context.Context, args []string) ([]string, error) {
 		return nil, err
 	}
 	switch args[0] {
-	case "umask", "kill", "printf", "test", "[", "type", "ulimit", "pwd":
+	case "umask":
+		return rewriteUmask(args), nil
+	case "kill", "printf", "test", "[", "type", "ulimit", "pwd":
 		return append([]string{ownPrefix + args[0]}, args[1:]...), nil
 	case "trap":
 		return onlyExitTrap(args), nil
@@ -233,6 +250,16 @@ func (h *Host) call(ctx context.Context, args []string) ([]string, error) {
 		return h.rewriteSource(ctx, args)
 	}
 	return args, nil
+}
+
+func rewriteUmask(args []string) []string {
+	if len(args) < 2 {
+		return []string{ownPrefix + "umask"}
+	}
+	if _, err := strconv.ParseUint(args[1], 8, 12); err != nil {
+		return []string{"false"}
+	}
+	return []string{"eval", "export " + umaskVar + "=" + args[1]}
 }
 
 // alive is an error when the process was ended, or its `timeout` is over.

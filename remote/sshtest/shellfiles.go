@@ -11,7 +11,7 @@ import (
 
 // open serves the shell's redirections.
 func (h *Host) open(ctx context.Context, path string, flag int, perm os.FileMode) (io.ReadWriteCloser, error) {
-	p := processOf(ctx)
+	p := masked(ctx)
 	full := join(dirOf(ctx), path)
 	h.mu.Lock()
 	defer h.mu.Unlock()
