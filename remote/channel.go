@@ -22,6 +22,7 @@ type channel struct {
 	conn    *Conn
 	session *ssh.Session
 	stdin   io.WriteCloser
+	writing sync.Mutex // held while stdin is used, which the library cannot be asked to close meanwhile
 	stdout  *lineReader
 	stderr  capture
 	noise   capture // what came before READY
@@ -233,6 +234,8 @@ func (ch *channel) lost(op string) *Error {
 
 // send writes requests. Its errors are not looked at: whatever stops it also ends the channel, which listen sees.
 func (ch *channel) send(text string) {
+	ch.writing.Lock()
+	defer ch.writing.Unlock()
 	_, _ = io.WriteString(ch.stdin, text)
 }
 
@@ -243,10 +246,17 @@ func (ch *channel) shut() {
 		if ch.session == nil {
 			return
 		}
-		if within(closeGrace, func() { _ = ch.stdin.Close(); ch.running.Wait() }) {
+		if within(closeGrace, ch.leave) {
 			return
 		}
 		ch.conn.cut()
 		within(closeGrace, ch.running.Wait)
 	})
+}
+
+func (ch *channel) leave() {
+	ch.writing.Lock()
+	_ = ch.stdin.Close()
+	ch.writing.Unlock()
+	ch.running.Wait()
 }

@@ -18,7 +18,7 @@ import (
 
 // targetKinds are all kinds of hosts there are.
 func targetKinds() []targetKind {
-	return []targetKind{{"openssh", startOpenSSH}}
+	return []targetKind{{"openssh", startOpenSSH}, {"embedded", startEmbedded}}
 }
 
 // startOpenSSH answers on a port of 127.0.0.1 with a real sshd per connection, logging in as root.
