@@ -51,13 +51,17 @@ func (d *Dialer) Dial(ctx context.Context, host Host) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return d.dialRoute(ctx, route)
+}
+
+func (d *Dialer) dialRoute(ctx context.Context, route []*endpoint) (*Conn, error) {
 	last := len(route) - 1
 	if last == 0 {
 		return d.connect(ctx, route[0], d.netDial())
 	}
 	via, letGo, err := d.bastionFor(ctx, route[:last])
 	if err != nil {
-		return nil, throughBastion(host.Name, err)
+		return nil, throughBastion(route[last].name, err)
 	}
 	conn, err := d.connect(ctx, route[last], via.client.DialContext)
 	if err != nil {

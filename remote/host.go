@@ -37,6 +37,7 @@ type endpoint struct {
 	identitiesOnly bool
 	agentSocket    string
 	timeout        time.Duration
+	show           *HostKey // set: only the host key is asked for, and put here
 }
 
 // identity is a private key file; one that the inventory names must be usable.

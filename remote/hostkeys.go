@@ -223,6 +223,9 @@ func (k *keyCheck) callback(name string, _ net.Addr, key ssh.PublicKey) error {
 	default:
 		k.failure = k.refuse(ErrUnknownHostKey, shown+": "+plainly(err), "")
 	}
+	if k.end.show != nil {
+		return k.see(key)
+	}
 	if k.failure != nil {
 		return k.failure
 	}
