@@ -202,13 +202,14 @@ func (r result) outcomes() map[string]string {
 	return all
 }
 
+// sh is what a script says on the host, without the last newline.
 func sh(t *testing.T, h *lab.Host, script string) string {
 	t.Helper()
 	out, err := h.Sh(script)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(out)
+	return strings.TrimSuffix(out, "\n")
 }
 
 // wrong looks at a host from outside: the unit is exactly this one (empty: there is none), it runs or it does not, and
@@ -217,20 +218,14 @@ func (s *scenario) wrong(h *lab.Host, unit string, runs bool) []string {
 	s.t.Helper()
 	name := s.name + ".service"
 	probe := sh(s.t, h, fmt.Sprintf(`
-cat /etc/systemd/system/%[1]s 2>/dev/null; printf '\n--\n'
+cat /etc/systemd/system/%[1]s 2>/dev/null; printf '@@'
 ls -A /run/systemd/system.control 2>/dev/null | grep -F %[1]s
 ls -A /etc/systemd/system | grep -F .seatrial-%[1]s
 ls -d /run/seatrial/%[2]s 2>/dev/null
-printf -- '--\n'
+printf '@@'
 systemctl show -p ActiveState,NeedDaemonReload,FragmentPath -- %[1]s`, name, s.name))
-	parts := strings.SplitN(probe, "\n--\n", 3)
+	parts := strings.SplitN(probe, "@@", 3)
 	var wrong []string
-	if len(parts) != 3 {
-		parts = strings.SplitN(strings.Replace(probe, "--\n--", "--\n\n--", 1), "\n--\n", 3)
-	}
-	if len(parts) != 3 {
-		return []string{"cannot read the probe: " + probe}
-	}
 	if strings.TrimSpace(parts[0]) != strings.TrimSpace(unit) {
 		wrong = append(wrong, "the unit on disk is not the expected one:\n"+parts[0])
 	}

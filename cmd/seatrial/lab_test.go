@@ -149,7 +149,7 @@ func TestFirstInstallThatFails(t *testing.T) {
 	s.run("deploy", "lab").exits(3).says("rolled-back")
 	s.is("", false)
 	for _, h := range s.lab.Hosts {
-		if got := sh(t, h, "pgrep -f 'app.pl.*9007' || true"); got != "" {
+		if got := sh(t, h, "pgrep -f '[a]pp.pl.*9007' || true"); got != "" {
 			t.Errorf("%s: process %s is left of a first install that failed", h.Name, got)
 		}
 	}
@@ -215,7 +215,7 @@ func TestControllerKilledInTrial(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	s.run("deploy", "lab").exits(5).says("locked by", "killed")
+	s.run("deploy", "lab").exits(5).says("locked by", "its lease ends by itself")
 	for _, h := range s.lab.Hosts {
 		eventually(t, 2*time.Minute, h.Name+" is back on the old unit", func() bool { return s.wrong(h, good, true) == nil })
 	}

@@ -151,11 +151,11 @@ func (t *Text) output(e plans.Event) {
 		if !t.Verbose {
 			return
 		}
-		text = "passed: " + e.Check
+		text = "passed: " + e.Check + "\n" + indent("  ", tail(text))
 	case plans.CheckBad:
-		text = t.Style.bad("failed: "+e.Check) + "\n" + indent("  ", text)
+		text = t.Style.bad("failed: "+e.Check) + "\n" + indent("  ", tail(text))
 	case plans.CheckHmm:
-		text = t.Style.warn("warning: "+e.Check) + "\n" + indent("  ", text)
+		text = t.Style.warn("warning: "+e.Check) + "\n" + indent("  ", tail(text))
 	case plans.Lint:
 		text = t.Style.warn("lint: " + text)
 	case plans.Journal:
@@ -165,6 +165,25 @@ func (t *Text) output(e plans.Event) {
 		return
 	}
 	s.lines = append(s.lines, strings.TrimRight(text, "\n"))
+}
+
+// tail is the end of a check's output, where commands say why they failed.
+func tail(text string) string {
+	const most, width = 30, 400
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if cut := len(lines) - most; cut > 0 {
+		lines = append([]string{fmt.Sprintf("... (%d lines before)", cut)}, lines[cut:]...)
+	}
+	var kept []string
+	for _, line := range lines {
+		if line = strings.TrimRight(line, " "); len(line) > width {
+			line = "..." + line[len(line)-width:]
+		}
+		if line != "" {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
 }
 
 func (t *Text) finished(e plans.Event) {
