@@ -119,6 +119,16 @@ func (o Outcome) exitCode() int {
 	return ExitOK
 }
 
+// worse gives the one of two outcomes that says more about a run.
+func worse(a, b Outcome) Outcome {
+	for _, o := range []Outcome{UnknownOutcome, RollbackFailed, RolledBack, FailedHost, Refused, Unreachable, SkippedHost, Deployed} {
+		if a == o || b == o {
+			return o
+		}
+	}
+	return a
+}
+
 // severity orders exit codes: 6 > 3 > 5 > 4 > 1 > 0.
 func severity(code int) int {
 	for i, c := range []int{ExitOK, ExitUsage, ExitRefused, ExitLocked, ExitFailed, ExitLook} {

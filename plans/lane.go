@@ -31,11 +31,15 @@ type lane struct {
 	failure     *failure
 	locked      bool // another run holds the lease
 	touched     bool // what runs on the host may be the new release
+	verified    bool // what runs on the host has settled and verified
 	committed   bool
 	invocations map[string]string // of the starts that we caused
 	off         *answer           // of the host, when ctx ended and the transaction was called off
 	before      string            // the release that was installed before, when the host knew it
 }
+
+// interrupted is why a lane ends that was called off.
+const interrupted = "interrupted"
 
 // failure is why a lane does not go on.
 type failure struct {
@@ -75,6 +79,11 @@ func (l *lane) exitCode() int {
 func (l *lane) survey(ctx context.Context) {
 	l.emit(Event{Type: HostStarted})
 	facts, err := l.connect(ctx)
+	if ctx.Err() != nil {
+		l.result.Text = interrupted
+		l.end(SkippedHost)
+		return
+	}
 	if err != nil {
 		text, hint := message(err)
 		l.failure = &failure{step: "connect", text: text, hint: hint}
@@ -233,17 +242,31 @@ func (l *lane) refuse() {
 	l.end(Refused)
 }
 
+// looked ends the lane of a plan that only reads.
+func (l *lane) looked(ctx context.Context) {
+	switch {
+	case l.failure == nil && ctx.Err() == nil:
+		l.end(Unchanged)
+	case l.failure == nil || l.failure.text == interrupted:
+		l.result.Text = interrupted
+		l.end(SkippedHost)
+	default:
+		l.end(FailedHost)
+	}
+}
+
 // phase does the steps of one phase. Cancelling ctx calls the transaction off; a step on the host is never cut short.
 func (l *lane) phase(ctx context.Context, p Phase) {
-	if l.failure != nil || l.result.Outcome != "" {
+	if l.failure != nil || l.result.Outcome != "" || ctx.Err() != nil {
 		return
 	}
 	work := context.WithoutCancel(ctx)
 	var stop sync.WaitGroup
-	quit := make(chan struct{})
+	quit, calledOff := make(chan struct{}), false
 	stop.Go(func() {
 		select {
 		case <-ctx.Done():
+			calledOff = true
 			l.callOff()
 		case <-quit:
 		}
@@ -252,13 +275,17 @@ func (l *lane) phase(ctx context.Context, p Phase) {
 	err := w.do(work)
 	close(quit)
 	stop.Wait()
+	if p.starts() && (calledOff || err != nil) {
+		l.touched = true // all of the phase was asked for, and the host may be further than we heard
+	}
 	switch {
-	case l.off != nil || (ctx.Err() != nil && l.failure == nil):
-		l.failure = &failure{text: "interrupted", lost: l.off == nil}
+	case calledOff:
+		l.failure = &failure{text: interrupted, lost: l.off == nil}
 	case err != nil:
 		text, hint := message(err)
 		l.failure = &failure{step: w.current(), text: text, hint: hint, lost: errors.Is(err, remote.ErrLost)}
 	}
+	l.verified = p.Name == Try && l.failure == nil
 	if l.failure != nil && len(l.invocations) > 0 && !l.failure.lost && l.off == nil {
 		l.evidence(work)
 	}
@@ -281,10 +308,10 @@ func (l *lane) evidence(ctx context.Context) {
 func (l *lane) commit(keep Phase) {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackLimit)
 	defer cancel()
-	l.phase(ctx, keep)
+	l.phase(context.Background(), keep)
 	if l.failure != nil && l.failure.lost && l.reconnect(ctx) == nil {
 		l.failure = nil
-		l.phase(ctx, keep)
+		l.phase(context.Background(), keep)
 	}
 	if l.failure != nil {
 		return

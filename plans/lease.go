@@ -71,6 +71,14 @@ const (
 
 // callOff ends the transaction over a channel of its own while the helper is in the middle of a phase.
 func (l *lane) callOff() {
+	if l.run.Order.Plan.Writes() {
+		l.takeBack()
+	}
+	_ = l.conn.Close() // what the helper still does on the host ends by itself
+}
+
+// takeBack asks for the rollback; off stays nil when the host did not answer.
+func (l *lane) takeBack() {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackLimit)
 	defer cancel()
 	control, err := l.conn.Helper(ctx, steps.Program(), nil)
@@ -81,7 +89,6 @@ func (l *lane) callOff() {
 	if err != nil {
 		l.off = nil
 	}
-	_ = l.conn.Close() // what the helper still does on the host ends by itself
 }
 
 // rollback brings the host back to what it was, and decides the lane's outcome. It is done once.
@@ -123,9 +130,9 @@ func (l *lane) rollback(reason string) {
 
 // reconnect after the connection was lost, and with it an answer.
 func (l *lane) reconnect(ctx context.Context) error {
-	_ = l.conn.Close()
 	err := error(remote.ErrLost)
 	for range reconnectTries {
+		_ = l.conn.Close()
 		if _, err = l.connect(ctx); err == nil {
 			return nil
 		}
@@ -194,6 +201,10 @@ func (l *lane) judge(got answer) {
 		text = "the commit had been decided before: it is finished"
 		l.result.Release = l.tx.Release
 		l.end(Deployed)
+	case !l.run.Order.Plan.commits() && l.verified && got.code == 0:
+		text = "restarted, settled and verified; there is nothing to take back"
+		l.result.Text = text
+		l.end(Unchanged)
 	case !l.run.Order.Plan.commits():
 		status = Failed
 		l.mustLook("a restart has nothing to go back to")

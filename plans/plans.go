@@ -100,6 +100,17 @@ func (p Plan) Writes() bool {
 	return false
 }
 
+// starts reports whether something is started that may not run yet.
+func (p Phase) starts() bool {
+	for _, s := range p.Steps {
+		switch s.(type) {
+		case steps.Trial, steps.Start:
+			return true
+		}
+	}
+	return false
+}
+
 func (p Plan) phase(name string) (Phase, bool) {
 	for _, phase := range p.Phases {
 		if phase.Name == name {

@@ -127,16 +127,12 @@ func (r *Run) do(ctx context.Context) int {
 	r.each(ready, func(l *lane) { l.phase(ctx, prepare) })
 	if !r.Order.Plan.Writes() {
 		for _, l := range ready {
-			if l.failure != nil {
-				l.end(FailedHost)
-			} else {
-				l.end(Unchanged)
-			}
+			l.looked(ctx)
 		}
 		return ExitOK
 	}
 	if r.anyFailed(ready) || ctx.Err() != nil {
-		return r.abandon(ready, "another host could not be prepared")
+		return r.abandon(ready)
 	}
 	return r.waves(ctx, ready)
 }
@@ -192,7 +188,11 @@ func (r *Run) failures(lanes []*lane) int {
 }
 
 // abandon takes everything back that was prepared; no host was changed.
-func (r *Run) abandon(lanes []*lane, why string) int {
+func (r *Run) abandon(lanes []*lane) int {
+	why := "another host could not be prepared: " + r.why(lanes)
+	if r.failedStep(lanes) == nil {
+		why = interrupted
+	}
 	r.each(lanes, func(l *lane) { l.rollback("the run was abandoned before the trial") })
 	r.skipRest(lanes, why)
 	return ExitOK
@@ -201,15 +201,13 @@ func (r *Run) abandon(lanes []*lane, why string) int {
 // finish reports every host and the run, and adds up the exit code.
 func (r *Run) finish(ctx context.Context, code int) int {
 	var hosts []HostResult
-	worst := Deployed
+	worst := Unchanged
 	for _, l := range r.lanes {
 		if l.result.Outcome == "" {
 			l.end(UnknownOutcome)
 		}
 		hosts = append(hosts, l.result)
-		if c := l.exitCode(); severity(c) >= severity(worst.exitCode()) {
-			worst = l.result.Outcome
-		}
+		worst = worse(worst, l.result.Outcome)
 		code = WorseExit(code, l.exitCode())
 		r.emit(Event{Type: HostFinished, Host: l.host.Name, Service: l.tx.Service.Name, Outcome: l.result.Outcome,
 			Release: l.result.Release, Step: l.result.Step, Text: l.result.Text, Hint: l.result.Hint})

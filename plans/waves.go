@@ -140,12 +140,20 @@ func (r *Run) stop(ctx context.Context, lanes, wave []*lane, keep Phase) {
 
 // why is the first failure, in one line for the other hosts.
 func (r *Run) why(lanes []*lane) string {
-	for _, l := range lanes {
-		if l.failure != nil && l.failure.step != "" {
-			return l.host.Name + " failed at " + l.failure.step
-		}
+	if l := r.failedStep(lanes); l != nil {
+		return l.host.Name + " failed at " + l.failure.step
 	}
 	return "the run was interrupted"
+}
+
+// failedStep is the first lane that failed by itself; nil: none.
+func (r *Run) failedStep(lanes []*lane) *lane {
+	for _, l := range lanes {
+		if l.failure != nil && l.failure.step != "" {
+			return l
+		}
+	}
+	return nil
 }
 
 func names(lanes []*lane) []string {
