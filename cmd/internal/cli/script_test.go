@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain keeps the person's own SSH settings, agent and terminal preferences out of the tests.
+func TestMain(m *testing.M) {
+	home, err := os.MkdirTemp("", "seatrial-home-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for _, name := range []string{"SSH_AUTH_SOCK", "NO_COLOR"} {
+		_ = os.Unsetenv(name)
+	}
+	_ = os.Setenv("HOME", home)
+	code := m.Run()
+	_ = os.RemoveAll(home)
+	os.Exit(code)
+}
+
+// TestScript plays testdata/script: each file is a story of commands against embedded hosts, and of what must and must not
+// be on these hosts afterwards. What a script does not bring (inventory.toml, units) comes from testdata/common.
+//
+//	seatrial ARG...              runs the program in this process; `!` wants an exit code other than 0
+//	code N                       the exit code was N
+//	json-lines                   the output is JSON lines as the contract has them
+//	setup [OPTION...] [HOST...]  starts embedded hosts, see hosts_test.go
+//
+// SEATRIAL_UPDATE=1 rewrites the expectations of `cmp stdout` and `cmp stderr`.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata/script",
+		Setup:              setupScript,
+		RequireUniqueNames: true,
+		UpdateScripts:      os.Getenv("SEATRIAL_UPDATE") != "",
+		Cmds:               scriptCommands(),
+	})
+}
+
+type scriptCommand = func(ts *testscript.TestScript, neg bool, args []string)
+
+func scriptCommands() map[string]scriptCommand {
+	all := map[string]scriptCommand{
+		"seatrial":   func(ts *testscript.TestScript, neg bool, args []string) { storyOf(ts).seatrial(ts, neg, args) },
+		"code":       func(ts *testscript.TestScript, _ bool, args []string) { storyOf(ts).wantCode(ts, args) },
+		"json-lines": func(ts *testscript.TestScript, _ bool, _ []string) { storyOf(ts).jsonLines(ts) },
+		"replace":    replace,
+	}
+	for name, command := range hostCommands() {
+		all[name] = command
+	}
+	return all
+}
+
+// story is what one script has going.
+type story struct {
+	fleet
+	work   string
+	code   int
+	stdout string // as it was printed
+}
+
+type storyKey struct{}
+
+func storyOf(ts *testscript.TestScript) *story { return ts.Value(storyKey{}).(*story) }
+
+func setupScript(env *testscript.Env) error {
+	s := &story{work: env.WorkDir}
+	env.Values[storyKey{}] = s
+	env.Defer(s.close)
+	common, err := filepath.Glob(filepath.Join("testdata", "common", "*"))
+	for _, from := range common {
+		to := filepath.Join(env.WorkDir, filepath.Base(from))
+		if _, err := os.Stat(to); err == nil {
+			continue
+		}
+		content, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, content, 0o600); err != nil {
+			return err
+		}
+	}
+	if err == nil {
+		err = s.writeKey()
+	}
+	return err
+}
+
+// seatrial runs the program as if in the script's directory: scripts run side by side, so none may change the process's.
+func (s *story) seatrial(ts *testscript.TestScript, neg bool, args []string) {
+	words := []string{"seatrial"}
+	readsInventory := len(args) > 0 && !slices.Contains([]string{"version", "completion"}, args[0]) && !strings.HasPrefix(args[0], "-")
+	if given := slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--inventory") }); readsInventory && !given {
+		words = append(words, "--inventory="+filepath.Join(s.work, "inventory.toml"))
+	}
+	for _, a := range args {
+		if name, ok := strings.CutPrefix(a, "--inventory="); ok {
+			a = "--inventory=" + ts.MkAbs(name)
+		}
+		words = append(words, a)
+	}
+	var out, errs bytes.Buffer
+	s.code = Main(words, strings.NewReader(""), &out, &errs)
+	s.stdout = out.String()
+	_, _ = io.WriteString(ts.Stdout(), s.stable(out.String()))
+	_, _ = io.WriteString(ts.Stderr(), s.stable(errs.String()))
+	if failed := s.code != 0; failed != neg {
+		ts.Fatalf("exit code %d", s.code)
+	}
+}
+
+// What differs from run to run, and what is shown instead.
+var unstable = []struct {
+	pattern *regexp.Regexp
+	shown   string
+}{
+	{regexp.MustCompile(`\b\d{8}T\d{6}Z-`), "TIME-"},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d{4})`), "TIME"},
+	{regexp.MustCompile(`\b\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`), "TIME"},
+	{regexp.MustCompile(`\bpid \d+`), "pid N"},
+	{regexp.MustCompile(`\[\d{3,}\]: `), "[N]: "},
+	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "INVOCATION"},
+	{regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}`), "SHA256:KEY"},
+	{regexp.MustCompile(`locked by \S+ \(pid N\)`), "locked by OWNER (pid N)"},
+}
+
+func (s *story) stable(text string) string {
+	text = strings.ReplaceAll(text, s.work+string(filepath.Separator), "")
+	for _, h := range s.hosts {
+		text = strings.ReplaceAll(text, h.Addr(), "ADDRESS("+h.Name()+")")
+	}
+	for _, u := range unstable {
+		text = u.pattern.ReplaceAllString(text, u.shown)
+	}
+	return text
+}
+
+func (s *story) wantCode(ts *testscript.TestScript, args []string) {
+	if len(args) != 1 || args[0] != fmt.Sprint(s.code) {
+		ts.Fatalf("exit code %d, want %v", s.code, args)
+	}
+}
+
+// replace FILE OLD NEW changes a file of the script.
+func replace(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: replace FILE OLD NEW")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not contain %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o600))
+}
