@@ -34,7 +34,7 @@ func (h *Host) Sh(script string) (string, error) {
 // enter is a script prepared to run inside the host whose init has that pid.
 func (h *Host) enter(ctx context.Context, pid int, script string) *exec.Cmd {
 	cmd := commandContext(ctx, "nsenter", "--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup",
-		"--root", "--wd=/", "/bin/sh", "-c", script)
+		"--root", "/bin/sh", "-c", script)
 	cmd.Env = []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"LC_ALL=C", "HOME=/root", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=",

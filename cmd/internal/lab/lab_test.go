@@ -170,10 +170,42 @@ func TestWhit(t *testing.T) {
 		exec setpriv --reuid=www-data --regid=www-data --init-groups ./venv/bin/python manage.py check --deploy --fail-level WARNING`)
 	sh(t, h, "cd /var/www/whit/backend && ./venv/bin/python manage.py migrate --check")
 	sh(t, h, `systemd-run --uid=www-data --property=Type=notify --setenv=DJANGO_SETTINGS_MODULE=whit.settings \
-		--working-directory=/var/www/whit/backend ./venv/bin/gunicorn --bind 127.0.0.1:8003 whit.wsgi:application`)
+		--working-directory=/var/www/whit/backend /var/www/whit/backend/venv/bin/gunicorn --bind 127.0.0.1:8003 whit.wsgi:application`)
 	if said := sh(t, h, "curl -fsS --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:8003/healthz/"); !strings.Contains(said, `"ok": true`) {
 		t.Errorf("/healthz/ says %q", said)
 	}
+}
+
+// TestImages builds every image that tests ask for, so that whoever runs it
+// first, as .ci/run does, has the downloads behind them.
+func TestImages(t *testing.T) {
+	suites := []string{"bookworm", "bullseye", "trixie"}
+	Require(t, suites...)
+	store, err := openStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := Spec{Hosts: []HostSpec{{Image: "whit"}}}
+	for _, suite := range suites {
+		spec.Hosts = append(spec.Hosts, HostSpec{Suite: suite})
+	}
+	if _, err := store.images(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTwoLabs runs two labs whose hosts have the same names and addresses.
+func TestTwoLabs(t *testing.T) {
+	spec := Spec{Hosts: []HostSpec{{Name: "web-1"}}}
+	one, two := Start(t, spec), Start(t, spec)
+	sh(t, one.Hosts[0], "echo one >/etc/which")
+	sh(t, two.Hosts[0], "echo two >/etc/which")
+	wantOutput(t, "one\n")(overSSH(t, one, one.Hosts[0], "root", "cat /etc/which"))
+	wantOutput(t, "two\n")(overSSH(t, two, two.Hosts[0], "root", "cat /etc/which"))
+	if err := one.Hosts[0].CutNetwork(); err != nil {
+		t.Fatal(err)
+	}
+	greeted(t, two, two.Hosts[0])
 }
 
 func TestCloseLeavesNothing(t *testing.T) {

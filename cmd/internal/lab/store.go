@@ -36,7 +36,7 @@ func openStore() (*store, error) {
 
 // lock waits for the lock of that name; the kernel gives it back when this
 // process dies.
-func (s *store) lock(name string) (unlock func() error, err error) {
+func (s *store) lock(name string) (unlock func(), err error) {
 	file, err := os.OpenFile(filepath.Join(s.dir, name), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (s *store) lock(name string) (unlock func() error, err error) {
 	if err := lockFile(file, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("locking %s: %w", file.Name(), err), file.Close())
 	}
-	return file.Close, nil
+	return func() { file.Close() }, nil
 }
 
 // newRun takes a new id. Under the lock nobody can mistake a run for dead
