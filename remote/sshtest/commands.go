@@ -167,16 +167,21 @@ func (c *call) exec(args []string) error {
 	}
 	next := *c
 	next.name, next.args = strings.TrimPrefix(name, ownPrefix), args[1:]
-	if direct[name] {
+	if direct(name) {
 		return run(&next)
 	}
 	return next.buffered(run)
 }
 
-// direct are the commands whose output does not wait for their end: those that run others, or follow.
-var direct = map[string]bool{"sh": true, "bash": true, "dash": true, "timeout": true, "flock": true, "sudo": true,
-	"setpriv": true, "runuser": true, "nice": true, "ionice": true, "nohup": true, "setsid": true, "stdbuf": true,
-	"env": true, "journalctl": true}
+// direct says that a command's output does not wait for its end: it runs others, or follows.
+func direct(name string) bool {
+	switch name {
+	case "sh", "bash", "dash", "timeout", "flock", "sudo", "setpriv", "runuser", "nice", "ionice", "nohup", "setsid",
+		"stdbuf", "env", "journalctl":
+		return true
+	}
+	return false
+}
 
 // buffered runs a command and writes its output when it has ended: a command may hold the host's mutex, and a
 // full pipe whose reader needs the mutex would be a deadlock.

@@ -1,6 +1,7 @@
 package sshtest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -17,7 +18,7 @@ func fileCommands() map[string]command {
 	}
 }
 
-// locked runs f for each operand with the host's mutex held, and prints what it says.
+// forEach runs f for each operand with the host's mutex held, and prints what it says.
 func (c *call) forEach(operands []string, verb string, f func(path string) error) error {
 	c.h.mu.Lock()
 	defer c.h.mu.Unlock()
@@ -143,7 +144,8 @@ func mv(c *call) error {
 			return nil
 		}
 		err := c.h.tree.rename(from, to)
-		if e, ok := err.(*errno); ok && e.text == crossDev().Error() {
+		var across *errno
+		if errors.As(err, &across) && across.text == crossDev().Error() {
 			return c.moveAcross(from, to)
 		}
 		return err

@@ -85,7 +85,7 @@ func which(c *call) error {
 				continue
 			}
 			c.out("%s\n", name)
-		case builtin || shellWords[name]:
+		case builtin || shellWord(name):
 			c.out("%s\n", name)
 		case ours:
 			c.out("/usr/bin/%s\n", baseOf(name))
@@ -96,8 +96,13 @@ func which(c *call) error {
 	return exitIf(errs > 0)
 }
 
-var shellWords = map[string]bool{"cd": true, "eval": true, "exec": true, "exit": true, "export": true, "read": true,
-	"set": true, "shift": true, "trap": true, "unset": true, "wait": true, "command": true, "return": true}
+func shellWord(name string) bool {
+	switch name {
+	case "cd", "eval", "exec", "exit", "export", "read", "set", "shift", "trap", "unset", "wait", "command", "return":
+		return true
+	}
+	return false
+}
 
 func (c *call) executable(name string) bool {
 	c.h.mu.Lock()

@@ -53,7 +53,8 @@ type Host struct {
 	options Options
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	running sync.WaitGroup
+	closing sync.Once
+	closed  error
 	table   map[string]command
 	server  *server
 
@@ -68,7 +69,6 @@ type Host struct {
 	missing  map[string]bool // users that do not exist
 	commands []Command
 	boot     string
-	boots    int
 	pids     int
 	ids      int
 	programs programs
@@ -142,11 +142,11 @@ func (h *Host) furnish() {
 	device := h.tree.newNode(charDevice, 0o666, "root")
 	dev, _ := h.tree.get("/dev", true)
 	dev.children["null"] = device
-	for path, text := range map[string]string{
-		"/etc/machine-id": h.id() + "\n", "/etc/hostname": h.name + "\n",
-		"/etc/os-release": "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n",
+	for _, file := range [][2]string{
+		{"/etc/machine-id", h.id() + "\n"}, {"/etc/hostname", h.name + "\n"},
+		{"/etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n"},
 	} {
-		_, _ = h.tree.write(path, []byte(text), 0o644, "root")
+		_, _ = h.tree.write(file[0], []byte(file[1]), 0o644, "root")
 	}
 }
 
@@ -173,12 +173,17 @@ func (h *Host) pid() int {
 	return h.pids
 }
 
-// Close ends the connections and everything that runs on the host, and waits for it.
+// Close ends the connections and everything that runs on the host, and waits for it. A second Close does nothing.
 func (h *Host) Close() error {
-	h.cancel(errHostClosed)
-	err := h.server.close()
-	h.running.Wait()
-	return err
+	h.closing.Do(func() {
+		h.cancel(errHostClosed)
+		h.closed = h.server.close()
+		h.mu.Lock()
+		m := h.systemd
+		h.mu.Unlock()
+		m.background.Wait()
+	})
+	return h.closed
 }
 
 // Name is what the host was called in New.

@@ -17,7 +17,6 @@ type actor struct {
 	name    string
 	group   string
 	sockets []*socket
-	user    string
 }
 
 // actors are the processes of the host, in the order of their pids.
@@ -34,6 +33,7 @@ func (h *Host) actors() []actor {
 	for _, held := range h.network.held {
 		list = append(list, actor{pid: held.pid, name: "other", group: "/user.slice", sockets: []*socket{held.socket}})
 	}
+	slices.SortFunc(list[0].sockets, func(a, b *socket) int { return a.inode - b.inode })
 	slices.SortFunc(list, func(a, b actor) int { return a.pid - b.pid })
 	return list
 }

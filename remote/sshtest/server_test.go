@@ -139,7 +139,7 @@ func TestSilent(t *testing.T) {
 	if _, err := conn.Write([]byte("SSH-2.0-x\r\n")); err != nil {
 		t.Error(err)
 	}
-	h.Disconnect()
+	h.Close()
 	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("said %d bytes, %v", n, err)
 	}

@@ -264,7 +264,6 @@ func (h *Host) wipe(hard bool) {
 	} else {
 		m.soft = soft
 	}
-	h.boots++
 	h.logManager("Startup finished.")
 	m.boot()
 	c.notify()
