@@ -58,8 +58,9 @@ type scenario struct {
 	name    string // of the service; its unit is NAME.service
 	port    int
 	dir     string
-	extra   string // more TOML of the service
-	rollout string // TOML of [environments.lab.rollout]
+	extra   string   // more TOML of the service
+	rollout string   // TOML of [environments.lab.rollout]
+	units   []string // files, when there are several
 	window  string
 	start   string
 }
@@ -90,9 +91,13 @@ func (s *scenario) unit(more string, words ...string) string {
 // write makes the inventory and the unit that is to be deployed.
 func (s *scenario) write(unit string) {
 	s.t.Helper()
+	units := fmt.Sprintf("unit = %q", s.name+".service")
+	if s.units != nil {
+		units = `units = ["` + strings.Join(s.units, `", "`) + `"]`
+	}
 	text := s.lab.InventorySSH() + fmt.Sprintf(`
 [services.%[1]s]
-unit = "%[1]s.service"
+%[7]s
 start_timeout = %[2]q
 [services.%[1]s.settle]
 window = %[3]q
@@ -107,7 +112,7 @@ contains = '"ok": true'
 [environments.lab]
 [environments.lab.rollout]
 %[6]s
-`, s.name, s.start, s.window, s.port, s.extra, s.rollout)
+`, s.name, s.start, s.window, s.port, s.extra, s.rollout, units)
 	for _, h := range s.lab.Hosts {
 		text += fmt.Sprintf("[[environments.lab.hosts]]\nname = %q\naddress = %q\n", h.Name, h.Addr)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -205,12 +206,7 @@ func TestControllerKilledInTrial(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range s.lab.Hosts {
-		eventually(t, time.Minute, h.Name+" is in trial", func() bool {
-			out, _ := h.Sh("systemctl show -p FragmentPath -- killed.service; systemctl is-active killed.service")
-			return strings.Contains(out, "system.control") && strings.Contains(out, "\nactive")
-		})
-	}
+	s.awaitTrial()
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -223,6 +219,17 @@ func TestControllerKilledInTrial(t *testing.T) {
 	s.write(good)
 	s.run("deploy", "lab").exits(0)
 	s.is(good, true)
+}
+
+// awaitTrial waits until the new unit runs on every host, from /run.
+func (s *scenario) awaitTrial() {
+	s.t.Helper()
+	for _, h := range s.lab.Hosts {
+		eventually(s.t, time.Minute, h.Name+" is in trial", func() bool {
+			out, _ := h.Sh(fmt.Sprintf("systemctl show -p FragmentPath -- %[1]s.service; systemctl is-active %[1]s.service", s.name))
+			return strings.Contains(out, "system.control") && strings.Contains(out, "\nactive")
+		})
+	}
 }
 
 func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
@@ -257,6 +264,86 @@ func TestLeftoversAreSeen(t *testing.T) {
 		sh(t, h, plant.undo)
 		if wrong := s.wrong(h, good, true); wrong != nil {
 			t.Errorf("after `%s`: %s", plant.undo, wrong)
+		}
+	}
+}
+
+// A host whose cable is pulled. Not parallel: the other scenarios use it, too.
+func TestHostDown(t *testing.T) {
+	s := newScenario(t, "down", 9011)
+	one, two := s.unit("", "--version=1"), s.unit("", "--version=2")
+	s.write(one)
+	s.run("deploy", "lab").exits(0)
+	away := s.lab.Host("web-3")
+	if err := away.CutNetwork(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = away.RestoreNetwork() })
+	s.write(two)
+	r := s.run("deploy", "lab", "--json").exits(4)
+	if got := fmt.Sprint(r.outcomes()); got != "map[web-1:skipped web-2:skipped web-3:unreachable]" {
+		t.Errorf("unreachable = fail: %s", got)
+	}
+	s.is(one, true)
+	s.rollout = `unreachable = "skip"`
+	s.write(two)
+	r = s.run("deploy", "lab", "--json").exits(4)
+	if got := fmt.Sprint(r.outcomes()); got != "map[web-1:deployed web-2:deployed web-3:unreachable]" {
+		t.Errorf("unreachable = skip: %s", got)
+	}
+	s.hostIs(s.lab.Host("web-1"), two, true)
+	s.hostIs(s.lab.Host("web-2"), two, true)
+	s.hostIs(away, one, true)
+	if err := away.RestoreNetwork(); err != nil {
+		t.Fatal(err)
+	}
+	s.run("deploy", "lab").exits(0)
+	s.is(two, true)
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "stopped", 9012)
+	good := s.unit("", "--version=1")
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+	s.window = "40s"
+	s.write(s.unit("", "--version=2"))
+	cmd := s.command(t.Context(), "deploy", "lab", "--json")
+	var out strings.Builder
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitTrial()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	r := result{t, cmd.ProcessState.ExitCode(), out.String(), "", "deploy lab, interrupted"}
+	if got := fmt.Sprint(r.exits(130).outcomes()); got != "map[web-1:rolled-back web-2:rolled-back web-3:rolled-back]" {
+		t.Errorf("interrupted: %s", got)
+	}
+	s.is(good, true)
+}
+
+// Two units that move together: a bad one takes the good one back.
+func TestTwoUnits(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "pair", 9013)
+	web, worker := s.unit("", "--version=1"), "[Service]\nExecStart=/bin/sleep infinity\n"
+	s.units = []string{"pair.service", "pair-worker.service"}
+	s.write(web)
+	s.file("pair-worker.service", worker)
+	s.run("deploy", "lab").exits(0)
+	s.is(web, true)
+	s.write(s.unit("", "--version=2"))
+	s.file("pair-worker.service", "[Service]\nExecStart=/bin/false\n")
+	s.run("deploy", "lab").exits(3).says("pair-worker.service")
+	s.is(web, true)
+	for _, h := range s.lab.Hosts {
+		if got := sh(t, h, "cat /etc/systemd/system/pair-worker.service; systemctl is-active pair-worker.service"); got != worker+"active" {
+			t.Errorf("%s: the other unit: %s", h.Name, got)
 		}
 	}
 }

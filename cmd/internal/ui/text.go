@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/seatrial/seatrial/plans"
+	"github.com/seatrial/seatrial/steps"
 )
 
 // Text shows a run as text: a line for each step, once all hosts that do it are through with it; hosts that said the same
@@ -32,7 +33,8 @@ type Text struct {
 type laneView struct {
 	host, service string
 	steps         map[string]*stepView
-	out           bool // failed, or over
+	journal       []string // of starts that failed, not yet shown
+	out           bool     // failed, or over
 }
 
 type stepView struct {
@@ -158,10 +160,9 @@ func (t *Text) output(e plans.Event) {
 		text = t.Style.warn("warning: "+e.Check) + "\n" + indent("  ", tail(text))
 	case plans.Lint:
 		text = t.Style.warn("lint: " + text)
-	case plans.Journal:
-		t.flush()
-		t.say("%s", t.Style.dim(fmt.Sprintf("    journal of %s, this start only:\n", t.name(t.lane(e)))))
-		t.say("%s", indent("      ", text))
+	case plans.Journal: // of several hosts: they wait until all have told why they failed
+		l := t.lane(e)
+		l.journal = append(l.journal, text)
 		return
 	}
 	s.lines = append(s.lines, strings.TrimRight(text, "\n"))
@@ -169,7 +170,7 @@ func (t *Text) output(e plans.Event) {
 
 // tail is the end of a check's output, where commands say why they failed.
 func tail(text string) string {
-	const most, width = 30, 400
+	const most, width = 20, 400
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if cut := len(lines) - most; cut > 0 {
 		lines = append([]string{fmt.Sprintf("... (%d lines before)", cut)}, lines[cut:]...)
@@ -216,10 +217,26 @@ func (t *Text) flush() {
 		t.print(step)
 	}
 	t.pending = nil
+	t.journals()
+}
+
+// journals shows the evidence, host by host in the inventory's order.
+func (t *Text) journals() {
+	for _, key := range t.order {
+		l := t.lanes[key]
+		for _, text := range l.journal {
+			t.say("%s", t.Style.dim(fmt.Sprintf("    journal of %s, this start only:\n", t.name(l))))
+			t.say("%s", indent("      ", text))
+		}
+		l.journal = nil
+	}
 }
 
 // print folds lanes that said the same of a step into one entry each.
 func (t *Text) print(step string) {
+	if step == (steps.Rollback{}).Name() {
+		t.journals()
+	}
 	var entries []string
 	who := map[string][]string{}
 	for _, key := range t.order {
