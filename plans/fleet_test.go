@@ -30,6 +30,9 @@ const (
 
 // unit is a unit file whose program behaves as its words say; see sshtest.
 func unit(words string, lines ...string) string {
+	if !strings.Contains(words, "--listen") {
+		words += " --listen=" + address
+	}
 	return "[Unit]\nDescription=Web\n[Service]\nExecStart=/usr/bin/web " + words + "\n" + strings.Join(lines, "\n") +
 		"\n[Install]\nWantedBy=multi-user.target\n"
 }
@@ -77,7 +80,7 @@ func newFleet(t testing.TB, n int, old, fresh string) *fleet {
 	var known strings.Builder
 	for i := range n {
 		name := fmt.Sprintf("web-%d", i+1)
-		h, err := sshtest.New(name, sshtest.Options{AuthorizedKey: public, App: sshtest.App{Listen: []string{address}}})
+		h, err := sshtest.New(name, sshtest.Options{AuthorizedKey: public})
 		if err != nil {
 			t.Fatal(err)
 		}

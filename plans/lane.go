@@ -291,6 +291,13 @@ func (l *lane) phase(ctx context.Context, p Phase) {
 	}
 }
 
+func (l *lane) asker() asker {
+	if through := l.run.runner.through; through != nil {
+		return through(l.helper)
+	}
+	return l.helper
+}
+
 // evidence fetches the journal of the start that failed, before a rollback buries it.
 func (l *lane) evidence(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

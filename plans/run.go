@@ -24,6 +24,13 @@ type Runner struct {
 	Token   func() string // a new unguessable word of [a-z0-9]
 	Owner   string        // who runs this, from where; one line
 	Lease   time.Duration // zero: DefaultLease
+
+	through func(asker) asker // for tests: another way of asking
+}
+
+// An asker carries requests to a host: remote.Helper.
+type asker interface {
+	Do(ctx context.Context, batch []remote.Request, each func(remote.Reply)) ([]remote.Result, error)
 }
 
 // Order is what to do, and where.

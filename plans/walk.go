@@ -52,7 +52,7 @@ func (w *walk) do(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.limit())
 	defer cancel()
 	w.start()
-	if _, err := w.lane.helper.Do(ctx, w.batch, w.reply); err != nil {
+	if _, err := w.lane.asker().Do(ctx, w.batch, w.reply); err != nil {
 		w.finish(Failed, "connection lost, outcome unknown")
 		return err
 	}
