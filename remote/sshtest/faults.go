@@ -71,6 +71,9 @@ func (m *manager) history(name string) *past {
 func (u *unit) behaviour() behaviour {
 	h := u.m.h
 	b := u.file.behaviour(u.name, h.options.App)
+	if u.isTransient() {
+		b.listen = nil // the app is what the host's own units run
+	}
 	p := u.m.history(u.name)
 	if !u.isTransient() && len(h.faults) > 0 {
 		b = h.spoil(b, p, u.file.text)
