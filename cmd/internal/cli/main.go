@@ -122,7 +122,7 @@ func (p *program) app() *cli.App {
 		Action:          p.noCommand,
 		Commands: []*cli.Command{
 			p.planCommand(), p.deployCommand(), p.rollbackCommand(), p.restartCommand(), p.checkCommand(), p.statusCommand(),
-			p.logsCommand(), p.inventoryCommand(), p.rehearseCommand(), p.versionCommand(), p.completionCommand(),
+			p.logsCommand(), p.trustCommand(), p.inventoryCommand(), p.rehearseCommand(), p.versionCommand(), p.completionCommand(),
 		},
 	}
 	for _, c := range app.Commands {
