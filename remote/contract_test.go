@@ -303,7 +303,7 @@ func TestTimeIsUpInARequest(t *testing.T) {
 		noLeaks(t)
 		h := host.helper(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		results, err := h.Do(ctx, []Request{{"a", "plain", []string{"x"}}, {"b", "child", []string{"x"}}, {"b", "sleep", []string{"20"}}},
+		results, err := h.Do(ctx, []Request{{"a", "plain", []string{"x"}}, {"b", "child", []string{"x"}}, {"b", "hang", nil}},
 			func(r Reply) {
 				if r.Request == 1 && r.Key != EndKey {
 					cancel()
@@ -352,7 +352,7 @@ func TestCutInARequest(t *testing.T) {
 		noLeaks(t)
 		proxy, host := proxied(t, host, 0)
 		h := host.helper(t)
-		_, err := h.Do(t.Context(), []Request{{"a", "child", []string{"x"}}, {"a", "sleep", []string{"20"}}},
+		_, err := h.Do(t.Context(), []Request{{"a", "child", []string{"x"}}, {"a", "hang", nil}},
 			func(Reply) { proxy.Cut() })
 		wantError(t, err, ErrLost)
 		if errors.Is(err, ErrUnreachable) {
@@ -414,7 +414,7 @@ func TestCloseWithARequestRunning(t *testing.T) {
 		done := make(chan error)
 		begun := make(chan struct{})
 		go func() {
-			_, err := h.Do(context.WithoutCancel(t.Context()), []Request{{"a", "child", []string{"x"}}, {"a", "sleep", []string{"20"}}},
+			_, err := h.Do(context.WithoutCancel(t.Context()), []Request{{"a", "child", []string{"x"}}, {"a", "hang", nil}},
 				func(r Reply) {
 					if r.Key != EndKey {
 						close(begun)

@@ -84,7 +84,10 @@ run() {
         where) cd / && umask 000 && say id "$SEATRIAL_ID" ;;
         umask) say umask "$(umask)" ;;
         err) printf '%s' "$1" >&2 ;;
-        sleep) sleep "$1" ;;
+        hang) # an embedded host's sleep takes no time, which is why it never ends there
+            [ ! -c /dev/zero ] || exec sleep 20
+            while sleep 1; do :; done
+            ;;
         file) sleep "$2"; say written soon; say written sooner; printf done >"$1" ;;
         child) /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run "$@" ;;
         flood) # an embedded host has no /dev/zero and gives a tenth
