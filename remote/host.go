@@ -17,12 +17,12 @@ const defaultConnectTimeout = 10 * time.Second
 type Host struct {
 	Name           string        // the name in the inventory, for errors
 	Address        string        // host, host:port, [v6]:port, or an alias of ~/.ssh/config
-	User           string        //
+	User           string        // the account to log in to; root, or one that may use sudo without a password
 	IdentityFiles  []string      // private keys to offer, before those of the agent; each must be there and usable
 	KnownHosts     []string      // known_hosts files; they replace those of the ssh configuration
 	HostKey        string        // "SHA256:...": the only host key to accept, whatever known_hosts says
 	ConnectTimeout time.Duration // for connecting and logging in, and again for the helper to get ready
-	UseSSHConfig   bool          //
+	UseSSHConfig   bool          // let the person's ssh configuration fill what is empty here
 }
 
 // endpoint is a host after every question about it has been answered.

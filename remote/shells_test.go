@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"io"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -131,6 +132,28 @@ func TestHelperRefusesBadArguments(t *testing.T) {
 		out, err := run(t.Context(), testProgram+"\n"+helperScript, []string{"@helper", "NONCE", "-"}, strings.NewReader("1 a id.1 plain ~!\n"))
 		if err != nil || !strings.Contains(out, "@id.1 end 125\n") {
 			t.Errorf("%s: %v %q", name, err, out)
+		}
+	}
+}
+
+// The command string is read by whatever login shell the account has, before any of ours is.
+func TestCommandInEveryLoginShell(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("NOT TESTED: the helper gets ready at once only for root")
+	}
+	command, _ := bootstrap(testProgram, "NONCE", Request{"a", "args", awkward[:20]}.line(1, "id.0"))
+	for _, name := range []string{"sh", "dash", "bash", "zsh", "fish", "mksh", "tcsh", "busybox"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		argv := []string{"-c", command}
+		if name == "busybox" {
+			argv = append([]string{"sh"}, argv...)
+		}
+		out, err := exec.CommandContext(t.Context(), path, argv...).Output()
+		if err != nil || !strings.Contains(string(out), "@@READY NONCE\n") || !strings.Contains(string(out), "@id.0 end 0\n") {
+			t.Errorf("%s: %v %.300q", name, err, out)
 		}
 	}
 }
