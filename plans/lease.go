@@ -111,7 +111,7 @@ func (l *lane) rollback(reason string) {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackLimit)
 	defer cancel()
 	var got *answer
-	err := error(remote.ErrLost)
+	err := remote.ErrLost
 	if !l.failure.lost {
 		got, err = l.askRollback(ctx, l.helper, reason)
 	}
@@ -130,7 +130,7 @@ func (l *lane) rollback(reason string) {
 
 // reconnect after the connection was lost, and with it an answer.
 func (l *lane) reconnect(ctx context.Context) error {
-	err := error(remote.ErrLost)
+	err := remote.ErrLost
 	for range reconnectTries {
 		_ = l.conn.Close()
 		if _, err = l.connect(ctx); err == nil {

@@ -111,19 +111,18 @@ func (p Phase) starts() bool {
 	return false
 }
 
-func (p Plan) phase(name string) (Phase, bool) {
+func (p Plan) phase(name string) Phase {
 	for _, phase := range p.Phases {
 		if phase.Name == name {
-			return phase, true
+			return phase
 		}
 	}
-	return Phase{}, false
+	return Phase{}
 }
 
 // commits reports whether the plan ends in a release being installed.
 func (p Plan) commits() bool {
-	keep, _ := p.phase(Keep)
-	for _, s := range keep.Steps {
+	for _, s := range p.phase(Keep).Steps {
 		if _, ok := s.(steps.Commit); ok {
 			return true
 		}

@@ -130,7 +130,7 @@ func (r *Run) do(ctx context.Context) int {
 	if len(ready) == 0 {
 		return ExitOK
 	}
-	prepare, _ := r.Order.Plan.phase(Prepare)
+	prepare := r.Order.Plan.phase(Prepare)
 	r.each(ready, func(l *lane) { l.phase(ctx, prepare) })
 	if !r.Order.Plan.Writes() {
 		for _, l := range ready {

@@ -64,8 +64,8 @@ func hasTag(h *inventory.Host, tag string) bool {
 // waves tries and commits wave by wave. A failure beyond max_failed ends the run by the rollback policy.
 func (r *Run) waves(ctx context.Context, lanes []*lane) int {
 	rollout := r.Order.Environment.Rollout
-	try, _ := r.Order.Plan.phase(Try)
-	keep, _ := r.Order.Plan.phase(Keep)
+	try := r.Order.Plan.phase(Try)
+	keep := r.Order.Plan.phase(Keep)
 	waves := split(lanes, rollout)
 	budget := 0
 	if rollout.MaxFailed.Count > 0 || rollout.MaxFailed.Percent > 0 {

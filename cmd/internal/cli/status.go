@@ -48,7 +48,7 @@ func (p *program) status(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	show, style := p.display(c)
+	show, _ := p.display(c)
 	run := p.runner(inv, show).Survey(c.Context, order)
 	defer run.Close()
 	rows := statusRows(run.Facts())
@@ -57,7 +57,7 @@ func (p *program) status(c *cli.Context) error {
 			j.Object(r)
 		}
 	} else {
-		statusTable(p.out, style, rows)
+		statusTable(p.out, rows)
 	}
 	if code := run.Planned(); code != plans.ExitOK {
 		return exit(code)
@@ -91,7 +91,7 @@ func statusRows(all []plans.HostFacts) []statusRow {
 	return rows
 }
 
-func statusTable(w io.Writer, style ui.Style, rows []statusRow) {
+func statusTable(w io.Writer, rows []statusRow) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "HOST\tUNIT\tACTIVE\tRESTARTS\tRELEASE\tSINCE\tLEASE")
 	var silent []statusRow
