@@ -178,17 +178,6 @@ func (h *Host) waitUntilRunning(ctx context.Context, before int) error {
 	}
 }
 
-// PowerOff is a loss of power: every process of the host is gone at once and
-// nothing is stopped in order. The disk stays as it was.
-func (h *Host) PowerOff() error {
-	h.mu.Lock()
-	h.power = false
-	h.mu.Unlock()
-	err := killGroup(h.cgroup())
-	h.wait()
-	return err
-}
-
 // wait returns when nspawn has ended.
 func (h *Host) wait() {
 	h.mu.Lock()
@@ -198,26 +187,6 @@ func (h *Host) wait() {
 		<-gone
 	}
 }
-
-// Reboot reboots the host in good order, as root would, and waits until it is
-// running again.
-func (h *Host) Reboot() error {
-	pid, err := h.leader()
-	if err != nil {
-		return fmt.Errorf("rebooting %s: %w", h.Name, err)
-	}
-	if _, err := output(h.enter(background(), pid, "systemctl reboot --no-block")); err != nil {
-		return fmt.Errorf("rebooting %s: %w", h.Name, err)
-	}
-	return h.waitUntilRunning(background(), pid)
-}
-
-// CutNetwork pulls the host's cable: packets vanish in both directions and
-// nobody is told.
-func (h *Host) CutNetwork() error { return h.lab.net.setPort(h.index, "down") }
-
-// RestoreNetwork puts the cable back.
-func (h *Host) RestoreNetwork() error { return h.lab.net.setPort(h.index, "up") }
 
 // machine is the host's name among all on this machine.
 func (h *Host) machine() string { return h.lab.run.name() + "-" + h.Name }

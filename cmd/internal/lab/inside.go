@@ -18,13 +18,14 @@ var (
 )
 
 // Sh runs a script as root inside the host, past its sshd and its network, and
-// returns its standard output. The error carries standard error.
-func (h *Host) Sh(script string) (string, error) {
+// returns its standard output. The error carries standard error. The arguments
+// are the script's "$1", "$2", ...
+func (h *Host) Sh(script string, args ...string) (string, error) {
 	pid, err := h.leader()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", h.Name, err)
 	}
-	said, err := output(h.enter(background(), pid, script))
+	said, err := output(h.enter(background(), pid, script, args...))
 	if err != nil {
 		return said, fmt.Errorf("%s: %w", h.Name, err)
 	}
@@ -32,9 +33,10 @@ func (h *Host) Sh(script string) (string, error) {
 }
 
 // enter is a script prepared to run inside the host whose init has that pid.
-func (h *Host) enter(ctx context.Context, pid int, script string) *exec.Cmd {
-	cmd := commandContext(ctx, "nsenter", "--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup",
-		"--root", "/bin/sh", "-c", script)
+func (h *Host) enter(ctx context.Context, pid int, script string, args ...string) *exec.Cmd {
+	argv := append([]string{"--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup",
+		"--root", "/bin/sh", "-c", script, "sh"}, args...)
+	cmd := commandContext(ctx, "nsenter", argv...)
 	cmd.Env = []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"LC_ALL=C", "HOME=/root", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=",

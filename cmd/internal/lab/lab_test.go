@@ -68,6 +68,7 @@ func TestHosts(t *testing.T) {
 		}
 	})
 	t.Run("files", func(t *testing.T) { testFiles(t, web1) })
+	t.Run("disk", func(t *testing.T) { testDisk(t, web1) })
 	t.Run("cut network", func(t *testing.T) { testCutNetwork(t, l) })
 	t.Run("reboot", func(t *testing.T) { testReboot(t, l, web1) })
 	t.Run("power loss", func(t *testing.T) { testPowerLoss(t, l, web1) })
@@ -87,6 +88,32 @@ func testFiles(t *testing.T, h *Host) {
 	sh(t, h, "ln -s /etc /root/away")
 	if err := h.Put("/root/away/seatrial-must-not-be-here", "", 0o600); err == nil {
 		t.Error("a link in the host led Put out of it")
+	}
+}
+
+func testDisk(t *testing.T, h *Host) {
+	const dir = "/etc/systemd/system"
+	const write = `cp /etc/hostname /etc/systemd/system/new.service`
+	before := sh(t, h, "ls "+dir)
+	for _, fault := range []struct {
+		name        string
+		begin, over func(string) error
+		complaint   string
+	}{
+		{"full", h.FillDisk, h.FreeDisk, "No space left on device"},
+		{"read-only", h.MakeReadOnly, h.MakeWritable, "Read-only file system"},
+	} {
+		if err := fault.begin(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Sh(write); err == nil || !strings.Contains(err.Error(), fault.complaint) {
+			t.Errorf("%s: writing says %v", fault.name, err)
+		}
+		if err := fault.over(dir); err != nil {
+			t.Fatal(err)
+		}
+		sh(t, h, write+"; rm /etc/systemd/system/new.service")
+		wantOutput(t, before)(h.Sh("ls " + dir))
 	}
 }
 
