@@ -3,7 +3,10 @@
 verb_commit() { # TOKEN
 	fence "$1"
 	[ "$state" != COMMITTED ] || return 0
-	[ "$state" != COMMITTING ] || { roll_forward && return 0; } # decided before, and cut short
+	if [ "$state" = COMMITTING ]; then # decided before, and cut short
+		roll_forward || die 20 "$trouble"
+		return 0
+	fi
 	[ "$state" = TRIAL ] || die 79 "cannot commit now: $state"
 	! lease_over || die 79 "the lease has ended"
 	while read -r unit _ before _; do

@@ -8,6 +8,7 @@ verb_lock() { # TOKEN LEASE RELEASE PREVIOUS OWNER SINCE ITEM...: file=PATH OLD 
 			die 75 "locked by $owner, since $since, for release $release ($state); the lease ends in $((deadline - now)) s unless it is renewed"
 		fi
 		recover "what was left of release $release"
+		state_directories # its end removed some
 	fi
 	boot
 	token=$1 booted=$boot release=$3 previous=$4 owner=$5 since=$6 files='' runs=''

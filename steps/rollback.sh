@@ -28,8 +28,8 @@ recover() { # REASON; status 11: back on the old unit, which is not healthy
 	unfinished || return 0
 	boot
 	if [ "$state" = COMMITTING ] && any_renamed; then
-		roll_forward
-		return
+		roll_forward || die 20 "the commit that was begun cannot be finished: $trouble"
+		return 0
 	fi
 	dirty=''
 	case $state in TRIAL | COMMITTING | REVERTING) [ "$booted" != "$boot" ] || dirty=yes ;; esac
