@@ -52,16 +52,15 @@ func web(text string) *inventory.Service {
 
 // fleet is an environment of embedded hosts, and a runner that writes its events down.
 type fleet struct {
-	t       testing.TB
-	hosts   map[string]*sshtest.Host
-	order   Order
-	runner  *Runner
-	dial    remote.Dialer
-	key     string
-	known   string
-	address map[string]string // another way to a host, by its name
-	down    map[string]error  // hosts that cannot be connected to
-	tokens  int
+	t      testing.TB
+	hosts  map[string]*sshtest.Host
+	order  Order
+	runner *Runner
+	dial   remote.Dialer
+	key    string
+	known  string
+	down   map[string]error // hosts that cannot be connected to
+	tokens int
 
 	mu     sync.Mutex
 	events []Event
@@ -71,7 +70,7 @@ type fleet struct {
 // newFleet makes n hosts, web-1 to web-n, on which the old unit runs (unless it is empty), and an order to deploy fresh.
 func newFleet(t testing.TB, n int, old, fresh string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, hosts: map[string]*sshtest.Host{}, address: map[string]string{}, down: map[string]error{}}
+	f := &fleet{t: t, hosts: map[string]*sshtest.Host{}, down: map[string]error{}}
 	dir := t.TempDir()
 	f.dial.Home, f.key, f.known = dir, filepath.Join(dir, "key"), filepath.Join(dir, "known_hosts")
 	public := f.newKey()
@@ -94,7 +93,7 @@ func newFleet(t testing.TB, n int, old, fresh string) *fleet {
 	}
 	f.write(f.known, known.String())
 	f.order = Order{Plan: Deploy(), Environment: env, Hosts: env.Hosts, Services: []*inventory.Service{web(fresh)}}
-	f.runner = &Runner{Connect: f.connect, Emit: f.emit, Owner: "tester@here", Token: f.token,
+	f.runner = &Runner{Connect: f.connect, Emit: f.emit, Owner: "tester@here", Token: f.token, pause: time.Millisecond,
 		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }}
 	return f
 }
@@ -141,16 +140,13 @@ func (f *fleet) token() string {
 
 func (f *fleet) connect(ctx context.Context, h *inventory.Host) (*remote.Conn, error) {
 	f.mu.Lock()
-	addr, err := f.address[h.Name], f.down[h.Name]
+	err := f.down[h.Name]
 	f.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	host := remote.Host{Name: h.Name, Address: f.hosts[h.Name].Addr(), User: "deploy", ConnectTimeout: 20 * time.Second,
 		IdentityFiles: []string{f.key}, KnownHosts: []string{f.known}}
-	if addr != "" {
-		host.Address, host.HostKey = addr, ssh.FingerprintSHA256(f.hosts[h.Name].HostKey())
-	}
 	return f.dial.Dial(ctx, host)
 }
 
@@ -159,6 +155,12 @@ func (f *fleet) unplug(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down[name] = &remote.Error{Host: name, Op: "connect", Err: remote.ErrUnreachable, Detail: "unplugged"}
+}
+
+func (f *fleet) plugIn(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.down, name)
 }
 
 func (f *fleet) emit(e Event) {
@@ -290,10 +292,15 @@ func leftovers(h *sshtest.Host) error {
 		}
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("left behind: %s", strings.Join(left, ", "))
+		return leftBehind(left)
 	}
 	return nil
 }
+
+// leftBehind is what is still there of a transaction on a host that runs what it should.
+type leftBehind []string
+
+func (l leftBehind) Error() string { return "left behind: " + strings.Join(l, ", ") }
 
 // record is a value of the host's record of the service.
 func record(h *sshtest.Host, key string) string {

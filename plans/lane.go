@@ -262,16 +262,16 @@ func (l *lane) phase(ctx context.Context, p Phase) {
 	}
 	work := context.WithoutCancel(ctx)
 	var stop sync.WaitGroup
+	w := newWalk(l, p)
 	quit, calledOff := make(chan struct{}), false
 	stop.Go(func() {
 		select {
 		case <-ctx.Done():
 			calledOff = true
-			l.callOff()
+			l.callOff(w.owned)
 		case <-quit:
 		}
 	})
-	w := newWalk(l, p)
 	err := w.do(work)
 	close(quit)
 	stop.Wait()

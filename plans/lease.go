@@ -65,13 +65,21 @@ func (l *lease) end() {
 // Rolling back may take a restart of the old unit: 30 s to become active, and as much again for a busy host.
 const (
 	rollbackLimit  = 3 * time.Minute
+	lockLimit      = 40 * time.Second // the host waits 30 s for a command that is deciding something
 	reconnectTries = 4
 	reconnectPause = 2 * time.Second
 )
 
-// callOff ends the transaction over a channel of its own while the helper is in the middle of a phase.
-func (l *lane) callOff() {
+// callOff ends the transaction over a channel of its own while the helper is in the middle of a phase. A lock that is
+// being taken is waited for: it would be taken after all, and nobody would give it back.
+func (l *lane) callOff(owned <-chan struct{}) {
 	if l.run.Order.Plan.Writes() {
+		limit := time.NewTimer(lockLimit)
+		defer limit.Stop()
+		select {
+		case <-owned:
+		case <-limit.C:
+		}
 		l.takeBack()
 	}
 	_ = l.conn.Close() // what the helper still does on the host ends by itself
@@ -136,7 +144,7 @@ func (l *lane) reconnect(ctx context.Context) error {
 		if _, err = l.connect(ctx); err == nil {
 			return nil
 		}
-		if !sleep(ctx, reconnectPause) {
+		if !sleep(ctx, l.run.runner.reconnectPause()) {
 			break
 		}
 	}

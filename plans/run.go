@@ -26,6 +26,14 @@ type Runner struct {
 	Lease   time.Duration // zero: DefaultLease
 
 	through func(asker) asker // for tests: another way of asking
+	pause   time.Duration     // for tests: between attempts to reconnect
+}
+
+func (r *Runner) reconnectPause() time.Duration {
+	if r.pause > 0 {
+		return r.pause
+	}
+	return reconnectPause
 }
 
 // An asker carries requests to a host: remote.Helper.

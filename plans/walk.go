@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seatrial/seatrial/remote"
@@ -22,12 +23,18 @@ type walk struct {
 	at     int   // the step that is being done
 	begun  bool  // its step.started is out
 	checks []string
-	errors []string // what the current step's requests said
-	output string   // of the request being done
+	errors []string      // what the current step's requests said
+	output string        // of the request being done
+	owned  chan struct{} // closed when the lock step has ended: from then on the transaction is ours, or never will be
+	own    func()
 }
 
 func newWalk(l *lane, p Phase) *walk {
-	w := &walk{lane: l, steps: p.Steps, first: make([]int, len(p.Steps)), left: make([]int, len(p.Steps))}
+	w := &walk{lane: l, steps: p.Steps, first: make([]int, len(p.Steps)), left: make([]int, len(p.Steps)), owned: make(chan struct{})}
+	w.own = sync.OnceFunc(func() { close(w.owned) })
+	if l.lease != nil {
+		w.own()
+	}
 	for i, s := range p.Steps {
 		w.first[i] = len(w.batch)
 		for _, request := range s.Requests(l.tx) {
@@ -51,6 +58,7 @@ func (w *walk) current() string {
 func (w *walk) do(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.limit())
 	defer cancel()
+	defer w.own()
 	w.start()
 	if _, err := w.lane.asker().Do(ctx, w.batch, w.reply); err != nil {
 		w.finish(Failed, "connection lost, outcome unknown")
@@ -146,6 +154,9 @@ func (w *walk) ended(r remote.Reply) {
 	w.left[step]--
 	if w.left[step] > 0 {
 		return
+	}
+	if _, ok := w.steps[step].(steps.Lock); ok {
+		defer w.own()
 	}
 	if w.lane.failure != nil {
 		w.fail()
