@@ -71,7 +71,7 @@ func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view)
 		if err := p.preview(run, v); err != nil {
 			return err
 		}
-		if !p.ask(fmt.Sprintf("%s on %d hosts of %s?", plan.Name, len(order.Hosts), name)) {
+		if !p.ask(c.Context, fmt.Sprintf("%s on %d hosts of %s?", plan.Name, len(order.Hosts), name)) {
 			return &usageError{"aborted, no changes made", ""}
 		}
 	}

@@ -75,7 +75,7 @@ func hostCommands() map[string]scriptCommand {
 			_ = h.Remove(args[0])
 			ts.Check(h.Symlink(args[1], args[0]))
 		}),
-		"del": onHost(1, func(ts *testscript.TestScript, h *sshtest.Host, args []string) { ts.Check(h.Remove(args[0])) }),
+		"del":  onHost(1, func(ts *testscript.TestScript, h *sshtest.Host, args []string) { ts.Check(h.Remove(args[0])) }),
 		"host": onHost(1, act),
 		"file": wantFile,
 		"attributes": onHost(4, func(ts *testscript.TestScript, h *sshtest.Host, args []string) {

@@ -52,7 +52,7 @@ func (p *program) showInventory(c *cli.Context) error {
 	}
 	var rows []inventoryRow
 	for _, environment := range shown {
-		hosts, err := environment.Select(c.String("on"))
+		hosts, err := selectHosts(c, environment)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func (p *program) logsCommand() *cli.Command {
 		UsageText: "seatrial logs ENVIRONMENT [options]\n\nseatrial logs production -n 100\nseatrial logs production --on web-2 --follow",
 		Flags: common(
 			&cli.IntFlag{Name: "n", Usage: "the last `N` lines of each host", Value: 20},
-			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on showing new lines until interrupted"}),
+			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on showing new lines until interrupted", DisableDefaultText: true}),
 		Action: p.logs,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -26,6 +27,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // nobody reads any more: a deployment goes on to its end all the same
 	p := &program{in: in, out: out, errs: errs}
 	done := make(chan int, 1)
 	go func() { done <- p.run(ctx, args) }()
@@ -113,7 +115,9 @@ func (p *program) app() *cli.App {
 		UsageText: "seatrial COMMAND ENVIRONMENT [options]\n\nseatrial plan staging       what deploy would do; changes nothing\n" +
 			"seatrial deploy staging     push, try, settle, verify, commit; or roll back\nseatrial rehearse staging   the same on embedded hosts: nothing leaves this machine",
 		HideVersion:     true,
+		HideHelp:        true,
 		HideHelpCommand: true,
+		Flags:           []cli.Flag{helpFlag()},
 		Writer:          p.out,
 		ErrWriter:       p.errs,
 		OnUsageError:    p.onUsageError,
@@ -127,8 +131,9 @@ func (p *program) app() *cli.App {
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = p.onUsageError
-		c.HideHelpCommand = true
-		c.Description += "\n\n" + exitCodes
+		c.HideHelp, c.HideHelpCommand = true, true
+		c.Flags = append(c.Flags, helpFlag())
+		c.Description = strings.TrimSpace(c.Description + "\n\n" + exitCodes)
 	}
 	return app
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,16 +27,21 @@ func common(more ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "inventory", Usage: "read `FILE`", Value: "inventory.toml"},
 		&cli.StringFlag{Name: "service", Usage: "only this `SERVICE`"},
 		&cli.StringFlag{Name: "on", Usage: "only the hosts of `SELECTOR`: web-1,web-*,@canary"},
-		&cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout"},
-		&cli.IntFlag{Name: "parallel", Usage: "at most `N` hosts at once"},
-		&cli.BoolFlag{Name: "no-color", Usage: "no colours (NO_COLOR does the same)"},
-		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show every check and step"},
+		&cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout", DisableDefaultText: true},
+		&cli.IntFlag{Name: "parallel", Usage: "at most `N` hosts at once", DefaultText: "max_parallel of the inventory"},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colours (NO_COLOR does the same)", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show every check and step", DisableDefaultText: true},
 	}, more...)
 }
 
-var yesFlag = func() cli.Flag { return &cli.BoolFlag{Name: "yes", Usage: "do not ask"} }
+// helpFlag instead of the library's, which is one variable for all programs of a process.
+func helpFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show this", DisableDefaultText: true}
+}
+
+var yesFlag = func() cli.Flag { return &cli.BoolFlag{Name: "yes", Usage: "do not ask", DisableDefaultText: true} }
 var dryRunFlag = func() cli.Flag {
-	return &cli.BoolFlag{Name: "dry-run", Usage: "show what would be done; change nothing"}
+	return &cli.BoolFlag{Name: "dry-run", Usage: "show what would be done; change nothing", DisableDefaultText: true}
 }
 
 // order reads the inventory and what the flags select of it.
@@ -56,7 +62,7 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 		copied.Rollout.MaxParallel = c.Int("parallel")
 		environment = &copied
 	}
-	hosts, err := environment.Select(c.String("on"))
+	hosts, err := selectHosts(c, environment)
 	if err != nil {
 		return nil, plans.Order{}, err
 	}
@@ -71,6 +77,14 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 	return inv, plans.Order{Plan: plan, Environment: environment, Hosts: hosts, Services: services}, nil
 }
 
+// selectHosts takes an empty --on for what it is: a variable of a script that is not set, and not all hosts.
+func selectHosts(c *cli.Context, environment *inventory.Environment) ([]*inventory.Host, error) {
+	if c.IsSet("on") && strings.Trim(c.String("on"), " ,") == "" {
+		return nil, &usageError{"--on is empty: no host is selected", "leave --on out for all hosts of " + environment.Name}
+	}
+	return environment.Select(c.String("on"))
+}
+
 // environments are the command's arguments.
 func environments(c *cli.Context, many bool) ([]string, error) {
 	names := c.Args().Slice()
@@ -78,6 +92,8 @@ func environments(c *cli.Context, many bool) ([]string, error) {
 	switch {
 	case len(names) == 0:
 		return nil, &usageError{c.Command.Name + " wants the name of an environment", example}
+	case len(slices.Compact(slices.Sorted(slices.Values(names)))) < len(names):
+		return nil, &usageError{"an environment is named twice: " + strings.Join(names, " "), example}
 	case len(names) > 1 && !many:
 		return nil, &usageError{fmt.Sprintf("%s takes one environment, not %d arguments: %s", c.Command.Name, len(names), strings.Join(names, " ")), example}
 	}
@@ -144,13 +160,19 @@ func terminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// ask wants a clear yes from a person.
-func (p *program) ask(question string) bool {
+// ask wants a clear yes from a person. An interrupt is a no; the read it leaves behind ends with the program.
+func (p *program) ask(ctx context.Context, question string) bool {
 	_, _ = fmt.Fprintf(p.errs, "%s [y/N] ", question)
-	line, err := bufio.NewReader(p.in).ReadString('\n')
-	if err != nil && line == "" {
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(p.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case said := <-answer:
+		return said == "y" || said == "yes"
+	case <-ctx.Done():
 		_, _ = fmt.Fprintln(p.errs)
+		return false
 	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
 }

@@ -15,7 +15,7 @@ func (p *program) planCommand() *cli.Command {
 		Description: "One read-only request per host; nothing is created, locked or written there (the login itself is logged by\n" +
 			"the host). The preview is computed from the same facts by the same code as the deploy. It cannot know whether\n" +
 			"the checks pass, what systemd-analyze says of the unit, and whether the service will start.",
-		Flags:  common(&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit 2 when files would change"}),
+		Flags:  common(&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit 2 when files would change", DisableDefaultText: true}),
 		Action: p.plan,
 	}
 }
@@ -25,7 +25,9 @@ func (p *program) plan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	inv, order, err := p.order(c, plans.Deploy(), names[0])
+	plan := plans.Deploy()
+	plan.Name = "plan" // the same steps, only looked at
+	inv, order, err := p.order(c, plan, names[0])
 	if err != nil {
 		return err
 	}

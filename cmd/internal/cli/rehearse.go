@@ -31,7 +31,7 @@ func (p *program) rehearseCommand() *cli.Command {
 			"checks are not run: they are taken to succeed. Time on these hosts is simulated, too.\n" +
 			"--fail STEP[@HOST] breaks a step and shows what becomes of the fleet: " + strings.Join(sshtest.Faults(), ", ") + ".",
 		Flags: common(&cli.StringSliceFlag{Name: "fail", Usage: "make `STEP[@HOST]` fail; may be given again"},
-			&cli.BoolFlag{Name: "first", Usage: "as a first install: no older release runs there"}),
+			&cli.BoolFlag{Name: "first", Usage: "as a first install: no older release runs there", DisableDefaultText: true}),
 		Action: p.rehearse,
 	}
 }

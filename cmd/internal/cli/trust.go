@@ -37,7 +37,7 @@ func (p *program) trust(c *cli.Context) error {
 		if !c.Bool("yes") && !terminal(p.in) {
 			return &usageError{"there is nobody to ask whether these keys are the right ones", "seatrial trust " + names[0] + " --yes"}
 		}
-		if !c.Bool("yes") && !p.ask(fmt.Sprintf("append %d keys to %s?", len(keys), keys[0].File)) {
+		if !c.Bool("yes") && !p.ask(c.Context, fmt.Sprintf("append %d keys to %s?", len(keys), keys[0].File)) {
 			return &usageError{"aborted, no changes made", ""}
 		}
 		if err := remote.Trust(keys); err != nil {

@@ -23,7 +23,7 @@ func (p *program) versionCommand() *cli.Command {
 		Name:      "version",
 		Usage:     "show the version",
 		UsageText: "seatrial version [--json]",
-		Flags:     []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout"}},
+		Flags:     []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout", DisableDefaultText: true}},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return &usageError{"version takes no arguments", "seatrial version"}
