@@ -129,7 +129,7 @@ await_units() {
 		[ -n "$unit" ] || continue
 		case $was in active | reloading | activating) await_active "$unit" || healthy='' ;; esac
 		show "$unit"
-		say unit "$unit $ActiveState/$SubState $InvocationID"
+		say unit "$unit is $ActiveState/$SubState"
 	done <<END
 $runs
 END
