@@ -214,6 +214,8 @@ func (f *failedHandshake) classify(err error) *Error {
 		return f.end.fail(f.op(), ErrUnreachable, fmt.Sprintf("no answer within %v", f.end.timeout), "")
 	case f.check.fingerprint != "" && !isCut(err):
 		return f.login.refused()
+	case isCut(err):
+		return f.end.fail(f.op(), ErrUnreachable, f.end.address()+" closed the connection in the middle of it", "")
 	default:
 		return f.end.fail(f.op(), ErrUnreachable, plainly(err), "")
 	}
