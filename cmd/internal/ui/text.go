@@ -225,7 +225,7 @@ func (t *Text) journals() {
 	for _, key := range t.order {
 		l := t.lanes[key]
 		for _, text := range l.journal {
-			t.say("%s", t.Style.dim(fmt.Sprintf("    journal of %s, this start only:\n", t.name(l))))
+			t.say("%s\n", t.Style.dim(fmt.Sprintf("    journal of %s, this start only:", t.name(l))))
 			t.say("%s", indent("      ", text))
 		}
 		l.journal = nil
