@@ -68,14 +68,14 @@ type OutputKind string
 
 // The kinds of output.
 const (
-	Changed  OutputKind = "changed"  // something the step did
-	Lint     OutputKind = "lint"     // what systemd-analyze said
-	Progress OutputKind = "progress" // how far it is
-	CheckOK  OutputKind = "check"    // a check passed
-	CheckBad OutputKind = "check-failed"
-	CheckHmm OutputKind = "check-warning"
-	Journal  OutputKind = "journal" // the unit's journal, of the start that failed
-	Note     OutputKind = "note"
+	Changed      OutputKind = "changed"  // something the step did
+	Lint         OutputKind = "lint"     // what systemd-analyze said
+	Progress     OutputKind = "progress" // how far it is
+	CheckOK      OutputKind = "check"    // a check passed
+	CheckBad     OutputKind = "check-failed"
+	CheckHmm     OutputKind = "check-warning"
+	JournalLines OutputKind = "journal" // the unit's journal, of the start that failed
+	Note         OutputKind = "note"
 )
 
 // Outcome of a run on one host.

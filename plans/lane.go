@@ -305,7 +305,7 @@ func (l *lane) evidence(ctx context.Context) {
 	_, _ = l.helper.Do(ctx, []remote.Request{steps.JournalRequest(l.tx, journalLines, l.invocations)}, func(r remote.Reply) {
 		if r.Key == "journal" {
 			_, lines, _ := strings.Cut(r.Text, "\n")
-			l.emit(Event{Type: StepOutput, Step: l.failure.step, Kind: Journal, Text: lines})
+			l.emit(Event{Type: StepOutput, Step: l.failure.step, Kind: JournalLines, Text: lines})
 		}
 	})
 }

@@ -85,6 +85,16 @@ func Check() Plan {
 	}}
 }
 
+// Named is the plan of that name, as a run journal has it.
+func Named(name string) (Plan, bool) {
+	for _, p := range []Plan{Deploy(), Rollback(), Restart()} {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Plan{}, false
+}
+
 // Look only takes the facts, for a command of that name.
 func Look(name string) Plan { return Plan{Name: name} }
 

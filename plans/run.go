@@ -25,6 +25,9 @@ type Runner struct {
 	Owner   string        // who runs this, from where; one line
 	Lease   time.Duration // zero: DefaultLease
 
+	// Journal begins the journal of a run that may change hosts; nil: none is kept.
+	Journal func(JournalRun) (*Journal, error)
+
 	through func(asker) asker // for tests: another way of asking
 	pause   time.Duration     // for tests: between attempts to reconnect
 }
@@ -56,8 +59,11 @@ type Run struct {
 	Order  Order
 	runner *Runner
 	lanes  []*lane
-	mu     sync.Mutex
 	since  time.Time
+
+	mu      sync.Mutex
+	early   []Event // before there was a journal
+	journal *Journal
 }
 
 // Survey connects to every host and takes its facts: one read-only request each. Nothing is changed. What stands in the
@@ -93,6 +99,7 @@ func (r *Run) Close() {
 	for _, l := range r.lanes {
 		l.close()
 	}
+	_ = r.journal.Close()
 }
 
 func (r *Run) lease() time.Duration {
@@ -108,6 +115,10 @@ func (r *Run) emit(e Event) {
 	defer r.mu.Unlock()
 	e.Run, e.Time = r.ID, r.runner.Now()
 	r.runner.Emit(e)
+	if r.journal == nil {
+		r.early = append(r.early, e)
+	}
+	r.journal.Event(e)
 }
 
 // each does f on lanes side by side. One lane's failure never cancels another's work.
@@ -138,6 +149,10 @@ func (r *Run) do(ctx context.Context) int {
 	if len(ready) == 0 {
 		return ExitOK
 	}
+	if err := r.beginJournal(ready); err != nil {
+		r.skipRest(ready, err.Error())
+		return ExitUsage
+	}
 	prepare := r.Order.Plan.phase(Prepare)
 	r.each(ready, func(l *lane) { l.phase(ctx, prepare) })
 	if !r.Order.Plan.Writes() {
@@ -150,6 +165,34 @@ func (r *Run) do(ctx context.Context) int {
 		return r.abandon(ready)
 	}
 	return r.waves(ctx, ready)
+}
+
+// beginJournal writes down what resume needs, before any host is changed.
+func (r *Run) beginJournal(lanes []*lane) error {
+	if r.runner.Journal == nil || !r.Order.Plan.Writes() {
+		return nil
+	}
+	journal, err := r.runner.Journal(JournalRun{ID: r.ID, Plan: r.Order.Plan.Name, Environment: r.Order.Environment.Name,
+		Owner: r.runner.Owner, Started: r.since, Lanes: journalLanes(lanes)})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.journal = journal
+	for _, e := range r.early {
+		journal.Event(e)
+	}
+	r.early = nil
+	return nil
+}
+
+func journalLanes(lanes []*lane) []JournalLane {
+	var all []JournalLane
+	for _, l := range lanes {
+		all = append(all, JournalLane{l.host.Name, l.tx.Service.Name, l.tx.Token, l.tx.Release})
+	}
+	return all
 }
 
 // blocked decides, before anything is changed, whether a host that cannot be deployed to stops the run.

@@ -95,6 +95,7 @@ func (r *Run) waves(ctx context.Context, lanes []*lane) int {
 
 // commit keeps what has verified and sends back what has not. Commits are never cancelled half way.
 func (r *Run) commit(wave []*lane, keep Phase) {
+	r.decide(wave)
 	r.each(wave, func(l *lane) {
 		if l.failure == nil && l.result.Outcome == "" {
 			l.commit(keep)
@@ -103,6 +104,27 @@ func (r *Run) commit(wave []*lane, keep Phase) {
 			l.rollback(l.failure.text)
 		}
 	})
+}
+
+// decide puts the decision to commit on this machine's disk. Without it nothing is committed.
+func (r *Run) decide(wave []*lane) {
+	var ready []*lane
+	for _, l := range wave {
+		if l.failure == nil && l.result.Outcome == "" {
+			ready = append(ready, l)
+		}
+	}
+	if len(ready) == 0 {
+		return
+	}
+	r.mu.Lock()
+	err := r.journal.decide(journalLanes(ready))
+	r.mu.Unlock()
+	if err != nil {
+		for _, l := range ready {
+			l.failure = &failure{step: "commit", text: err.Error(), hint: "the decision could not be written down on this machine"}
+		}
+	}
 }
 
 // stop ends the run after a failure, by policy. Hosts that were not begun keep what they have.

@@ -27,7 +27,7 @@ func common(more ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "inventory", Usage: "read `FILE`", Value: "inventory.toml"},
 		&cli.StringFlag{Name: "service", Usage: "only this `SERVICE`"},
 		&cli.StringFlag{Name: "on", Usage: "only the hosts of `SELECTOR`: web-1,web-*,@canary"},
-		&cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout", DisableDefaultText: true},
+		jsonFlag(),
 		&cli.IntFlag{Name: "parallel", Usage: "at most `N` hosts at once", DefaultText: "max_parallel of the inventory"},
 		&cli.BoolFlag{Name: "no-color", Usage: "no colours (NO_COLOR does the same)", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show every check and step", DisableDefaultText: true},
@@ -37,6 +37,10 @@ func common(more ...cli.Flag) []cli.Flag {
 // helpFlag instead of the library's, which is one variable for all programs of a process.
 func helpFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show this", DisableDefaultText: true}
+}
+
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout", DisableDefaultText: true}
 }
 
 var yesFlag = func() cli.Flag { return &cli.BoolFlag{Name: "yes", Usage: "do not ask", DisableDefaultText: true} }
@@ -111,6 +115,8 @@ func (p *program) runner(inv *inventory.Inventory, show ui.Display) *plans.Runne
 		Now:   time.Now,
 		Token: func() string { return strings.ToLower(rand.Text()) },
 		Owner: owner(),
+
+		Journal: journals(inv),
 	}
 }
 

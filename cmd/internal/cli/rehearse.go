@@ -63,7 +63,7 @@ func (p *program) rehearse(c *cli.Context) error {
 			len(order.Hosts), commands(order.Services))
 	}
 	runner := p.runner(&inventory.Inventory{}, show)
-	runner.Connect = fleet.connect
+	runner.Connect, runner.Journal = fleet.connect, nil
 	run := runner.Survey(c.Context, order)
 	defer run.Close()
 	if code := run.Do(c.Context); code != plans.ExitOK {

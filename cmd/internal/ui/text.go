@@ -160,7 +160,7 @@ func (t *Text) output(e plans.Event) {
 		text = t.Style.warn("warning: "+e.Check) + "\n" + indent("  ", tail(text))
 	case plans.Lint:
 		text = t.Style.warn("lint: " + text)
-	case plans.Journal: // of several hosts: they wait until all have told why they failed
+	case plans.JournalLines: // of several hosts: they wait until all have told why they failed
 		l := t.lane(e)
 		l.journal = append(l.journal, text)
 		return
@@ -331,7 +331,7 @@ func resultText(h plans.HostResult) string {
 		text += "  at " + h.Step
 	}
 	if h.Text != "" {
-		text += ": " + h.Text
+		text += ": " + strings.TrimPrefix(h.Text, h.Step+": ") // the step is said once
 	}
 	return text
 }
