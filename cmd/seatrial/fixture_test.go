@@ -156,6 +156,7 @@ func (s *scenario) run(args ...string) result {
 func (s *scenario) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := s.lab.Command(ctx, append([]string{seatrial(s.t)}, args...)...)
 	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(s.dir, "state"))
 	return cmd
 }
 

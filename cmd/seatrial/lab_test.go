@@ -347,3 +347,29 @@ func TestTwoUnits(t *testing.T) {
 		}
 	}
 }
+
+// A person takes up what a killed run left, without waiting for the lease.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "resumed", 9014)
+	good := s.unit("", "--version=1")
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+	s.window = "40s"
+	s.write(s.unit("", "--version=2"))
+	cmd := s.command(t.Context(), "deploy", "lab")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitTrial()
+	s.run("resume").exits(1).says("still under way")
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	s.run("runs").exits(0).says("unfinished")
+	s.run("resume").exits(3).says("rolled-back")
+	s.is(good, true)
+	s.run("resume").exits(0).says("nothing to resume")
+	s.run("show").exits(0).says("rolled-back")
+}
