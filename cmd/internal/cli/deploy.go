@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,7 +32,11 @@ func (p *program) deployAll(c *cli.Context, plan plans.Plan) error {
 		return err
 	}
 	for _, name := range names { // all are read before the first is touched
-		if _, _, err := p.order(c, plan, name); err != nil {
+		_, order, err := p.order(c, plan, name)
+		if err != nil {
+			return err
+		}
+		if err := p.canAsk(c, order, names); err != nil {
 			return err
 		}
 	}
@@ -42,6 +47,20 @@ func (p *program) deployAll(c *cli.Context, plan plans.Plan) error {
 		}
 	}
 	return nil
+}
+
+// asks reports whether a person has to agree first.
+func asks(c *cli.Context, order plans.Order) bool {
+	return order.Environment.Confirm && order.Plan.Writes() && !c.Bool("yes") && !c.Bool("dry-run")
+}
+
+// canAsk refuses what nobody could agree to, before the first of several environments is touched.
+func (p *program) canAsk(c *cli.Context, order plans.Order, names []string) error {
+	if !asks(c, order) || terminal(p.in) && !c.Bool("json") {
+		return nil
+	}
+	return &usageError{fmt.Sprintf("environment %s wants to be confirmed, and there is nobody to ask", order.Environment.Name),
+		fmt.Sprintf("seatrial %s %s --yes", order.Plan.Name, strings.Join(names, " "))}
 }
 
 // view is how the person sees the run.
@@ -57,11 +76,7 @@ func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view)
 		return err
 	}
 	order.To = c.String("to")
-	asks := order.Environment.Confirm && plan.Writes() && !c.Bool("yes") && !c.Bool("dry-run")
-	if asks && (!terminal(p.in) || c.Bool("json")) {
-		return &usageError{fmt.Sprintf("environment %s wants to be confirmed, and there is nobody to ask", name),
-			fmt.Sprintf("seatrial %s %s --yes", plan.Name, name)}
-	}
+	asks := asks(c, order)
 	run := p.runner(inv, v.show).Survey(c.Context, order)
 	defer run.Close()
 	if c.Bool("dry-run") {
@@ -83,6 +98,14 @@ func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view)
 	return nil
 }
 
+// planned ends a run that was only looked at. As text everything has been said by then; JSON has its last line.
+func planned(run *plans.Run, show ui.Display) int {
+	if _, ok := show.(*ui.JSON); ok {
+		return run.Planned()
+	}
+	return run.ExitCode()
+}
+
 // preview shows what would be done, and what stands in the way.
 func (p *program) preview(run *plans.Run, v view) error {
 	previews := run.Preview()
@@ -93,7 +116,7 @@ func (p *program) preview(run *plans.Run, v view) error {
 	} else {
 		ui.Preview(p.out, v.style, previews)
 	}
-	if code := run.Planned(); code != plans.ExitOK {
+	if code := planned(run, v.show); code != plans.ExitOK {
 		return exit(code)
 	}
 	return nil

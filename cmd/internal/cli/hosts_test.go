@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -263,6 +264,17 @@ func (s *story) address(ts *testscript.TestScript, name, address string) {
 	for _, file := range files {
 		text := strings.ReplaceAll(ts.ReadFile(file), "ADDRESS("+name+")", address)
 		ts.Check(os.WriteFile(file, []byte(text), 0o600))
+	}
+}
+
+var absentHost = regexp.MustCompile(`ADDRESS\(([a-z0-9-]+)\)`)
+
+// absent gives hosts that were never started a name that does not exist.
+func (s *story) absent(ts *testscript.TestScript) {
+	files, err := filepath.Glob(filepath.Join(s.work, "*.toml"))
+	ts.Check(err)
+	for _, file := range files {
+		ts.Check(os.WriteFile(file, absentHost.ReplaceAll([]byte(ts.ReadFile(file)), []byte("$1.invalid")), 0o600))
 	}
 }
 

@@ -63,7 +63,7 @@ func (s *story) agree(events []plans.Event) string {
 		case plans.StepStarted:
 			open[step] = true
 		case plans.StepOutput:
-			if !open[step] && e.Kind != plans.Journal && e.Kind != plans.Note {
+			if !open[step] && e.Kind != plans.JournalLines && e.Kind != plans.Note {
 				return "output of a step that is not being done: " + step
 			}
 		case plans.StepFinished:

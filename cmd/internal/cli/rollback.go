@@ -26,7 +26,14 @@ func (p *program) one(plan func() plans.Plan) cli.ActionFunc {
 		if err != nil {
 			return err
 		}
-		if _, _, err := p.order(c, plan(), names[0]); err != nil {
+		_, order, err := p.order(c, plan(), names[0])
+		if err != nil {
+			return err
+		}
+		if c.IsSet("to") && c.String("to") == "" {
+			return &usageError{"--to is empty: it wants a release", "leave --to out for the last good release of each host"}
+		}
+		if err := p.canAsk(c, order, names); err != nil {
 			return err
 		}
 		show, style := p.display(c)

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 //
 //	seatrial ARG...              runs the program in this process; `!` wants an exit code other than 0
 //	code N                       the exit code was N
+//	release NAME                 the release that was reported, as a variable
 //	json-lines                   the output is JSON lines as the contract has them
 //	setup [OPTION...] [HOST...]  starts embedded hosts, see hosts_test.go
 //
@@ -54,8 +55,9 @@ type scriptCommand = func(ts *testscript.TestScript, neg bool, args []string)
 func scriptCommands() map[string]scriptCommand {
 	all := map[string]scriptCommand{
 		"seatrial":   func(ts *testscript.TestScript, neg bool, args []string) { storyOf(ts).seatrial(ts, neg, args) },
-		"code":       func(ts *testscript.TestScript, _ bool, args []string) { storyOf(ts).wantCode(ts, args) },
+		"code":       func(ts *testscript.TestScript, neg bool, args []string) { storyOf(ts).wantCode(ts, neg, args) },
 		"json-lines": func(ts *testscript.TestScript, _ bool, _ []string) { storyOf(ts).jsonLines(ts) },
+		"release":    func(ts *testscript.TestScript, _ bool, args []string) { storyOf(ts).release(ts, args) },
 		"replace":    replace,
 	}
 	for name, command := range hostCommands() {
@@ -103,7 +105,9 @@ func setupScript(env *testscript.Env) error {
 // seatrial runs the program as if in the script's directory: scripts run side by side, so none may change the process's.
 func (s *story) seatrial(ts *testscript.TestScript, neg bool, args []string) {
 	words := []string{"seatrial"}
-	readsInventory := len(args) > 0 && !slices.Contains([]string{"version", "completion"}, args[0]) && !strings.HasPrefix(args[0], "-")
+	readsInventory := args0(args) != "completion" && slices.ContainsFunc(args, func(a string) bool {
+		return strings.Contains(" plan deploy rollback restart check status logs trust inventory rehearse history resume unlock ", " "+a+" ")
+	})
 	if given := slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--inventory") }); readsInventory && !given {
 		words = append(words, "--inventory="+filepath.Join(s.work, "inventory.toml"))
 	}
@@ -113,6 +117,7 @@ func (s *story) seatrial(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		words = append(words, a)
 	}
+	s.absent(ts)
 	var out, errs bytes.Buffer
 	s.code = Main(words, strings.NewReader(""), &out, &errs)
 	s.stdout = out.String()
@@ -149,9 +154,9 @@ func (s *story) stable(text string) string {
 	return text
 }
 
-func (s *story) wantCode(ts *testscript.TestScript, args []string) {
-	if len(args) != 1 || args[0] != fmt.Sprint(s.code) {
-		ts.Fatalf("exit code %d, want %v", s.code, args)
+func (s *story) wantCode(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 || (args[0] == fmt.Sprint(s.code)) == neg {
+		ts.Fatalf("exit code %d", s.code)
 	}
 }
 
@@ -166,4 +171,20 @@ func replace(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s does not contain %q", args[0], args[1])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o600))
+}
+
+// release NAME sets the variable to the release that the last command reported.
+func (s *story) release(ts *testscript.TestScript, args []string) {
+	id := regexp.MustCompile(`\b\d{8}T\d{6}Z-[0-9a-f]{8}\b`).FindString(s.stdout)
+	if id == "" || len(args) != 1 {
+		ts.Fatalf("no release in the output, or no name for it")
+	}
+	ts.Setenv(args[0], id)
+}
+
+func args0(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
 }

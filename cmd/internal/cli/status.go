@@ -59,7 +59,7 @@ func (p *program) status(c *cli.Context) error {
 	} else {
 		statusTable(p.out, rows)
 	}
-	if code := run.Planned(); code != plans.ExitOK {
+	if code := planned(run, show); code != plans.ExitOK {
 		return exit(code)
 	}
 	return nil
