@@ -25,13 +25,33 @@ type run struct {
 }
 
 func openStore() (*store, error) {
-	s := &store{cmp.Or(os.Getenv("SEATRIAL_LAB_CACHE"), "/var/cache/seatrial-lab")}
+	dir := cmp.Or(os.Getenv("SEATRIAL_LAB_CACHE"), "/var/cache/seatrial-lab")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	// The kernel lists mounts by their real path, and removeTree relies on finding them.
+	dir, err := realPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	if strings.ContainsAny(dir, " \t\n\\,:") {
+		return nil, fmt.Errorf("SEATRIAL_LAB_CACHE is %q, which cannot be written in mount options", dir)
+	}
+	s := &store{dir}
 	for _, dir := range []string{"images", "runs"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, dir), 0o755); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+func realPath(path string) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(absolute)
 }
 
 // lock waits for the lock of that name; the kernel gives it back when this
