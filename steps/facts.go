@@ -57,6 +57,9 @@ type Past struct {
 
 const none = "none"
 
+// longestLease in seconds that is believed: a host may say anything.
+const longestLease = 1 << 30
+
 // FactsRequest asks a host for everything that a preview and a deploy of the service need to know.
 func FactsRequest(s Service) remote.Request {
 	var items []string
@@ -94,7 +97,7 @@ func (f Facts) LeaseLeft() time.Duration {
 	if !f.Record.Unfinished() || f.Record.Boot != f.BootID || f.Record.Deadline <= f.Uptime {
 		return 0
 	}
-	return time.Duration(f.Record.Deadline-f.Uptime) * time.Second
+	return time.Duration(min(f.Record.Deadline-f.Uptime, longestLease)) * time.Second
 }
 
 // ParseFacts reads the answer of the facts script: sections that begin with @NAME and hold key=value lines.
@@ -219,6 +222,13 @@ func leadingDigits(s string) string {
 	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
 }
 
-func atoi(s string) int { n, _ := strconv.Atoi(s); return n }
+// atoi is for numbers that cannot be below 0; what is none counts as 0.
+func atoi(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0
+	}
+	return max(0, n)
+}
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -25,6 +25,13 @@ facts() {
 		cat "$S/record"
 		printf 'deadline=%s\n' "$deadline"
 	fi
+	if [ -f "$S/maintenance" ]; then
+		printf '@maintenance\n'
+		cat "$S/maintenance"
+	fi
+	for directory in /etc/systemd/system /var/lib /run; do
+		[ -w "$directory" ] || printf '@readonly\npath=%s\n' "$directory"
+	done
 	if [ -f "$S/history" ]; then
 		printf '@history\n'
 		cat "$S/history"

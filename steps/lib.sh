@@ -2,6 +2,7 @@
 #
 # A service's state on a host:
 #   /var/lib/seatrial/SERVICE/record        the transaction: what is going on, or how it ended (replaced atomically)
+#   /var/lib/seatrial/SERVICE/maintenance   a person's lock, with a reason; see hold.sh
 #   /var/lib/seatrial/SERVICE/lock          flock for the short time in which something is decided; never deleted
 #   /var/lib/seatrial/SERVICE/prev/         the unit files as they were before the transaction
 #   /var/lib/seatrial/SERVICE/releases/ID/  what has been committed (or was found), and `history` in order
@@ -18,7 +19,7 @@ run() {
 	case $1 in
 	facts | log_setup | check | settle | verify | journal | logs | read_release) run_locked "$@" ;;
 	*)
-		[ "$1" != lock ] || state_directories
+		case $1 in lock | hold) state_directories ;; esac
 		[ -d "$S" ] || die 79 "nothing is known of service $service on this host"
 		flock -E 75 -w 30 "$S/lock" /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run "$@"
 		;;

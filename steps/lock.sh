@@ -2,6 +2,7 @@
 
 verb_lock() { # TOKEN LEASE RELEASE PREVIOUS OWNER SINCE ITEM...: file=PATH OLD NEW | run=UNIT FILE
 	load
+	refuse_held
 	if unfinished; then
 		boot
 		if [ "$token" != "$1" ] && [ "$booted" = "$boot" ] && ! lease_over; then

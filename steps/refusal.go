@@ -97,7 +97,12 @@ const (
 )
 
 func (t Transaction) refuseSpace(add refuse) {
+	seen := map[string]bool{} // directories share file systems
 	for _, s := range t.Facts.Disk {
+		if seen[s.Mount] {
+			continue
+		}
+		seen[s.Mount] = true
 		need := int64(needKiB)
 		if s.Mount == "/run" {
 			need = needRunKiB
