@@ -96,9 +96,7 @@ func (l *lane) survey(ctx context.Context) {
 	}
 	l.tx.Facts = facts
 	if err := l.choose(ctx); err != nil {
-		text, hint := message(err)
-		l.failure = &failure{step: "facts", text: text, hint: hint}
-		l.end(Refused)
+		l.refused(err)
 		return
 	}
 	l.refuse()
@@ -222,7 +220,7 @@ func (l *lane) readRelease(ctx context.Context, id string) (map[string][]byte, e
 
 // refuse ends the lane when something stands in the way.
 func (l *lane) refuse() {
-	if !l.run.Order.Plan.Writes() {
+	if !l.run.Order.Plan.tries() {
 		return
 	}
 	l.refusal = l.tx.Refusals()
@@ -242,9 +240,52 @@ func (l *lane) refuse() {
 	l.end(Refused)
 }
 
-// looked ends the lane of a plan that only reads.
+// await looks again and again whether the run that holds the lease has given it back.
+func (l *lane) await(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for l.locked && l.tx.Facts.Maintenance.Owner == "" && sleep(ctx, awaitPause) {
+		facts, err := l.factsAgain(ctx)
+		if err != nil {
+			return // what was found before still stands
+		}
+		l.tx.Facts, l.locked, l.refusal, l.failure = facts, false, nil, nil
+		l.result = HostResult{Host: l.result.Host, Service: l.result.Service}
+		if err := l.choose(ctx); err != nil {
+			l.refused(err)
+			return
+		}
+		l.refuse()
+	}
+}
+
+const awaitPause = 2 * time.Second
+
+func (l *lane) factsAgain(ctx context.Context) (steps.Facts, error) {
+	var text string
+	_, err := l.helper.Do(ctx, []remote.Request{steps.FactsRequest(l.tx.Service)}, func(r remote.Reply) {
+		if r.Key == "facts" {
+			text = r.Text
+		}
+	})
+	if err != nil {
+		return steps.Facts{}, err
+	}
+	return steps.ParseFacts(text)
+}
+
+// refused ends the lane with what the host has not, or cannot give.
+func (l *lane) refused(err error) {
+	text, hint := message(err)
+	l.failure = &failure{step: "facts", text: text, hint: hint}
+	l.end(Refused)
+}
+
+// looked ends the lane of a plan that is no transaction.
 func (l *lane) looked(ctx context.Context) {
 	switch {
+	case l.failure != nil && l.failure.code == steps.StatusUnhealthy:
+		l.end(RollbackFailed)
 	case l.failure == nil && ctx.Err() == nil:
 		l.end(Unchanged)
 	case l.failure == nil || l.failure.text == interrupted:

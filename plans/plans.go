@@ -85,6 +85,24 @@ func Check() Plan {
 	}}
 }
 
+// Hold takes a maintenance lock on every host.
+func Hold(message string) Plan {
+	return Plan{"lock", []Phase{
+		{Prepare, []steps.Step{
+			steps.Hold{Message: message},
+		}},
+	}}
+}
+
+// Unlock gives back what Hold, or with steal a run, has taken.
+func Unlock(steal bool) Plan {
+	return Plan{"unlock", []Phase{
+		{Prepare, []steps.Step{
+			steps.Unlock{Steal: steal},
+		}},
+	}}
+}
+
 // Named is the plan of that name, as a run journal has it.
 func Named(name string) (Plan, bool) {
 	for _, p := range []Plan{Deploy(), Rollback(), Restart()} {
@@ -120,6 +138,9 @@ func (p Phase) starts() bool {
 	}
 	return false
 }
+
+// tries reports whether the plan changes what runs, and so is a transaction under the lease.
+func (p Plan) tries() bool { return p.phase(Try).Steps != nil }
 
 func (p Plan) phase(name string) Phase {
 	for _, phase := range p.Phases {

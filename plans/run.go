@@ -1,9 +1,11 @@
 package plans
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,6 +87,11 @@ func (r *Runner) Survey(ctx context.Context, o Order) *Run {
 	return run
 }
 
+// Await waits for hosts whose lease another run holds, at most so long. A maintenance lock is not waited for.
+func (r *Run) Await(ctx context.Context, limit time.Duration) {
+	r.each(r.lanes, func(l *lane) { l.await(ctx, limit) })
+}
+
 func runsOn(h *inventory.Host, service string) bool {
 	for _, s := range h.Services {
 		if s == service {
@@ -153,9 +160,8 @@ func (r *Run) do(ctx context.Context) int {
 		r.skipRest(ready, err.Error())
 		return ExitUsage
 	}
-	prepare := r.Order.Plan.phase(Prepare)
-	r.each(ready, func(l *lane) { l.phase(ctx, prepare) })
-	if !r.Order.Plan.Writes() {
+	r.prepare(ctx, ready)
+	if !r.Order.Plan.tries() {
 		for _, l := range ready {
 			l.looked(ctx)
 		}
@@ -167,9 +173,33 @@ func (r *Run) do(ctx context.Context) int {
 	return r.waves(ctx, ready)
 }
 
+// prepare does the first phase everywhere. All runs take the lease of the same host first, so of two that begin together
+// one gets it and goes on, and the other has locked nothing yet.
+func (r *Run) prepare(ctx context.Context, lanes []*lane) {
+	all := r.Order.Plan.phase(Prepare)
+	if len(lanes) == 1 || !r.Order.Plan.tries() {
+		r.each(lanes, func(l *lane) { l.phase(ctx, all) })
+		return
+	}
+	first := slices.MinFunc(lanes, func(a, b *lane) int {
+		return cmp.Or(cmp.Compare(a.host.Name, b.host.Name), cmp.Compare(a.tx.Service.Name, b.tx.Service.Name))
+	})
+	first.phase(ctx, Phase{Prepare, all.Steps[:1]})
+	if first.failure != nil {
+		return
+	}
+	r.each(lanes, func(l *lane) {
+		if l == first {
+			l.phase(ctx, Phase{Prepare, all.Steps[1:]})
+		} else {
+			l.phase(ctx, all)
+		}
+	})
+}
+
 // beginJournal writes down what resume needs, before any host is changed.
 func (r *Run) beginJournal(lanes []*lane) error {
-	if r.runner.Journal == nil || !r.Order.Plan.Writes() {
+	if r.runner.Journal == nil || !r.Order.Plan.tries() {
 		return nil
 	}
 	journal, err := r.runner.Journal(JournalRun{ID: r.ID, Plan: r.Order.Plan.Name, Environment: r.Order.Environment.Name,

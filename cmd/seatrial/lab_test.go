@@ -373,3 +373,45 @@ func TestResume(t *testing.T) {
 	s.run("resume").exits(0).says("nothing to resume")
 	s.run("show").exits(0).says("rolled-back")
 }
+
+func TestLocks(t *testing.T) {
+	t.Parallel()
+	s := newScenario(t, "locks", 9015)
+	good := s.unit("", "--version=1")
+	s.write(good)
+	s.run("deploy", "lab").exits(0)
+
+	s.run("lock", "lab", "--message", "moving the database").exits(0)
+	s.run("deploy", "lab", "--wait", "3s").exits(5).says("held for maintenance", "moving the database", "seatrial unlock")
+	s.run("unlock", "lab", "--dry-run").exits(0).says("remove the maintenance lock")
+	s.run("unlock", "lab").exits(0)
+
+	s.window = "30s"
+	s.write(s.unit("", "--version=2"))
+	first := s.command(t.Context(), "deploy", "lab", "--json")
+	var out strings.Builder
+	first.Stdout = &out
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitTrial()
+	s.run("unlock", "lab").exits(5).says("the lease is held by")
+	s.run("unlock", "lab", "--steal").exits(0).says("took the lease away")
+	_ = first.Wait()
+	r := result{t, first.ProcessState.ExitCode(), out.String(), "", "deploy, fenced"}
+	r.exits(6).says("another run has taken over this host")
+	s.is(good, true)
+
+	s.window = "12s"
+	s.write(good)
+	waited := s.command(t.Context(), "deploy", "lab")
+	if err := waited.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitTrial()
+	s.run("deploy", "lab", "--wait", "2m").exits(0).says("waiting for at most 2m0s")
+	if err := waited.Wait(); err != nil {
+		t.Error("the run that was waited for:", err)
+	}
+	s.is(good, true)
+}

@@ -21,7 +21,7 @@ func (p *program) deployCommand() *cli.Command {
 			"and verify, and is committed by one rename. Whatever fails, each host ends on exactly the old or the new unit.\n" +
 			"A deploy restarts the service also where nothing changed. Several environments go in order, each only after\n" +
 			"the one before succeeded.",
-		Flags:  common(yesFlag(), dryRunFlag()),
+		Flags:  common(yesFlag(), dryRunFlag(), waitFlag()),
 		Action: func(c *cli.Context) error { return p.deployAll(c, plans.Deploy()) },
 	}
 }
@@ -81,6 +81,12 @@ func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view)
 	defer run.Close()
 	if c.Bool("dry-run") {
 		return p.preview(run, v)
+	}
+	if limit := c.Duration("wait"); limit > 0 && run.ExitCode() == plans.ExitLocked {
+		if _, text := v.show.(*ui.Text); text {
+			_, _ = fmt.Fprintf(p.errs, "locked by another run: waiting for at most %s\n", limit)
+		}
+		run.Await(c.Context, limit)
 	}
 	if asks && run.ExitCode() == plans.ExitOK {
 		if err := p.preview(run, v); err != nil {

@@ -126,7 +126,7 @@ func (p *program) app() *cli.App {
 		Action:          p.noCommand,
 		Commands: []*cli.Command{
 			p.planCommand(), p.deployCommand(), p.rollbackCommand(), p.restartCommand(), p.checkCommand(), p.statusCommand(),
-			p.logsCommand(), p.resumeCommand(), p.runsCommand(), p.showCommand(), p.trustCommand(), p.inventoryCommand(), p.rehearseCommand(), p.versionCommand(), p.completionCommand(),
+			p.logsCommand(), p.resumeCommand(), p.lockCommand(), p.unlockCommand(), p.runsCommand(), p.showCommand(), p.trustCommand(), p.inventoryCommand(), p.rehearseCommand(), p.versionCommand(), p.completionCommand(),
 		},
 	}
 	for _, c := range app.Commands {

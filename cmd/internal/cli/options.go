@@ -43,6 +43,10 @@ func jsonFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout", DisableDefaultText: true}
 }
 
+func waitFlag() cli.Flag {
+	return &cli.DurationFlag{Name: "wait", Usage: "wait so long for another run's lease: `DURATION`, such as 10m", DefaultText: "do not wait"}
+}
+
 var yesFlag = func() cli.Flag { return &cli.BoolFlag{Name: "yes", Usage: "do not ask", DisableDefaultText: true} }
 var dryRunFlag = func() cli.Flag {
 	return &cli.BoolFlag{Name: "dry-run", Usage: "show what would be done; change nothing", DisableDefaultText: true}
