@@ -25,7 +25,10 @@ type Facts struct {
 	Units    map[string]map[string]string // properties by unit, as systemctl show gives them
 	Dir      map[string]FileFacts
 	Disk     []Space
+	ReadOnly []string // directories that cannot be written to
 	Record   Record
+
+	Maintenance Maintenance
 	Releases []Past // oldest first
 }
 
@@ -46,6 +49,9 @@ type Record struct {
 	State, Token, Boot, Release, Owner, Since string
 	Deadline                                  int // uptime seconds
 }
+
+// Maintenance is a person's lock; without an owner there is none.
+type Maintenance struct{ Owner, Since, Message string }
 
 // Past is a release in the host's history.
 type Past struct {
@@ -130,6 +136,10 @@ func (f *Facts) section(name string, lines []string) error {
 		if v := kv["version"]; v != "1" {
 			f.Record.State = "version " + v
 		}
+	case "maintenance":
+		f.Maintenance = Maintenance{kv["owner"], kv["since"], kv["message"]}
+	case "readonly":
+		f.ReadOnly = appendNonEmpty(f.ReadOnly, kv["path"])
 	case "history":
 		f.history(lines)
 	case "file", "dir":

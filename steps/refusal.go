@@ -13,7 +13,7 @@ const OldestSystemd = 239
 type Refusal struct {
 	Text   string
 	Hint   string
-	Locked bool // another run holds the lease
+	Locked bool // another run holds the lease, or a person
 }
 
 // Refusals reads the facts for whatever stands in the way. Pure: plan and deploy give the same answer.
@@ -25,6 +25,10 @@ func (t Transaction) Refusals() []Refusal {
 	t.refuseHost(add)
 	if len(all) > 0 {
 		return all // the rest would only be consequences
+	}
+	if m := t.Facts.Maintenance; m.Owner != "" {
+		return []Refusal{{Locked: true, Hint: "seatrial unlock, when the maintenance is over",
+			Text: fmt.Sprintf("held for maintenance by %s, since %s: %s", m.Owner, m.Since, m.Message)}}
 	}
 	if left := t.Facts.LeaseLeft(); left > 0 && t.Facts.Record.Token != t.Token {
 		r := t.Facts.Record
@@ -97,6 +101,9 @@ const (
 )
 
 func (t Transaction) refuseSpace(add refuse) {
+	for _, path := range t.Facts.ReadOnly {
+		add("remount it read-write, and find out why it is not", "%s cannot be written to", path)
+	}
 	seen := map[string]bool{} // directories share file systems
 	for _, s := range t.Facts.Disk {
 		if seen[s.Mount] {
