@@ -22,6 +22,9 @@ run() {
 		case $1 in lock | hold) state_directories ;; esac
 		[ -d "$S" ] || die 79 "nothing is known of service $service on this host"
 		flock -E 75 -w 30 "$S/lock" /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run "$@"
+		status=$?
+		[ "$status" != 66 ] || die 78 "cannot open $S/lock (file system full or read-only?)"
+		return "$status"
 		;;
 	esac
 }

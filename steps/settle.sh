@@ -3,6 +3,7 @@
 
 verb_settle() { # TOKEN WINDOW START_TIMEOUT
 	fence "$1"
+	case $state in TRIAL | LOCKED) ;; *) die 79 "the trial was ended: $state" ;; esac
 	began_in=$state settled='' noted='' vanished=0
 	now
 	begin=$now active_since=''
