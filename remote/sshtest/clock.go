@@ -20,6 +20,7 @@ type clock struct {
 	events  []*event
 	parked  []*parking
 	seq     int
+	stamps  time.Duration // makes the times of any two changes of files differ, as they do on a real host
 	moved   time.Duration // how long SSH sessions have slept: carries fractions of a second for deadlines
 	changed chan struct{} // closed and replaced when something happened that a session may wait for
 }
@@ -47,6 +48,12 @@ func newClock(h *Host, booted time.Time) *clock {
 }
 
 func (c *clock) wall() time.Time { return c.booted.Add(c.up) }
+
+// stamp is the time of a change to a file.
+func (c *clock) stamp() time.Time {
+	c.stamps++
+	return c.wall().Add(c.stamps)
+}
 
 // after schedules do; the host's mutex is held here and when do runs.
 func (c *clock) after(d time.Duration, do func()) *event {

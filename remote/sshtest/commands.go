@@ -162,8 +162,11 @@ func (c *call) exec(args []string) error {
 	}
 	name := baseOf(args[0])
 	run, ok := c.h.table[name]
-	if !ok {
+	switch {
+	case !ok && (c.p.mine || strings.Contains(name, "/") && c.executable(name)):
 		return c.userCommand(args)
+	case !ok:
+		return c.shellFail(127, "1: %s: not found", args[0])
 	}
 	next := *c
 	next.name, next.args = strings.TrimPrefix(name, ownPrefix), args[1:]
@@ -215,16 +218,15 @@ func baseOf(word string) string {
 	return word
 }
 
-// userCommand plays a program of the person's own: it succeeds, unless the host was told that checks fail.
+// userCommand plays a program of the person's own, which is one that the scripts run through setpriv, runuser or
+// `env -i`, or one that is in the file tree: it succeeds, unless the host was told that checks fail. What the scripts
+// run otherwise must be there.
 func (c *call) userCommand(args []string) error {
 	h := c.h
 	h.mu.Lock()
 	h.commands = append(h.commands, Command{Args: slices.Clone(args), User: c.p.user, Dir: c.dir, Env: slices.Clone(c.environment())})
 	status := h.userCommandStatus(args)
 	h.mu.Unlock()
-	if status == 127 {
-		return c.shellFail(127, "%s: not found", args[0])
-	}
 	if status != 0 {
 		c.out("simulated failure\n")
 		return exit(status)

@@ -155,12 +155,12 @@ func timeout(c *call) error {
 }
 
 func env(c *call) error {
-	args, list := c.args, c.environment()
+	args, list, mine := c.args, c.environment(), false
 	for len(args) > 0 {
 		name, _, assigns := strings.Cut(args[0], "=")
 		switch {
 		case args[0] == "-i" || args[0] == "-":
-			list = nil
+			list, mine = nil, true
 		case args[0] == "-u" && len(args) > 1:
 			args = args[1:]
 			list = without(list, args[0])
@@ -169,7 +169,7 @@ func env(c *call) error {
 			list = append(without(list, name), args[0])
 		default:
 			c.env = sorted(list)
-			return c.exec(args)
+			return c.as(args, func(p *process) { p.mine = p.mine || mine })
 		}
 		args = args[1:]
 	}
@@ -230,7 +230,7 @@ func (c *call) become(user string, args []string) error {
 	case c.p.user != "root" && c.p.user != user:
 		return c.fail(1, "Operation not permitted")
 	}
-	return c.as(args, func(p *process) { p.user = user })
+	return c.as(args, func(p *process) { p.user, p.mine = user, true })
 }
 
 // flock holds the lock of a path while its command runs. -E STATUS, -w SECONDS, -n; shared locks are exclusive here.

@@ -360,7 +360,7 @@ func touch(c *call) error {
 	return c.forEach(operands, "cannot touch", func(p string) error {
 		n, err := c.h.createAs(c.p, p, 0o666)
 		if err == nil {
-			n.modified = c.h.clock.wall()
+			n.modified = c.h.clock.stamp()
 		}
 		return err
 	})

@@ -10,7 +10,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"lock", `mkdir -p /var/lib/seatrial/web; flock /var/lib/seatrial/web/lock grep -c owner=somebody /var/lib/seatrial/web/record`, "1\n"},
 		{"log-setup", `mkdir -p /var/lib/seatrial/web && mkdir -p /var/log/gunicorn; echo $?`, "1\n"},
-		{"health-check", `/opt/check; echo $?`, "simulated failure\n1\n"},
+		{"health-check", `env -i /opt/check; echo $?`, "simulated failure\n1\n"},
 		{"unit-copy", `systemd-analyze verify /etc/systemd/system/web.service; echo $?`, "1\n"},
 		{"guard", `systemd-run --unit=x /bin/sh -c true; echo $?`, "1\n"},
 		{"reload", `systemctl daemon-reload; echo $?; mkdir -p /run/systemd/system.control; echo >/run/systemd/system.control/x; systemctl daemon-reload; echo $?; rm /run/systemd/system.control/x; systemctl daemon-reload; echo $?`, "0\n1\n0\n"},

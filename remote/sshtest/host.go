@@ -92,8 +92,11 @@ func New(name string, opts Options) (*Host, error) {
 	h := &Host{name: name, options: opts, ctx: ctx, cancel: cancel, locks: map[string]*process{},
 		faults: map[string]bool{}, missing: map[string]bool{}, pids: 400, table: table()}
 	h.clock = newClock(h, opts.Now.Add(-time.Hour))
-	h.tree = newTree(h.clock.wall)
+	h.tree = newTree(h.clock.stamp)
 	h.tree.synthetic, h.tree.refuse = h.synthetic, h.refuse
+	if opts.Systemd < 255 {
+		h.tree.distribution = "/lib/systemd/system" // Debian's, before it gave up split /usr
+	}
 	h.network = newNetwork()
 	h.systemd = newManager(h)
 	h.boot = h.uuid()

@@ -15,23 +15,26 @@ import (
 type actor struct {
 	pid     int
 	name    string
+	words   []string
 	group   string
 	sockets []*socket
 }
 
 // actors are the processes of the host, in the order of their pids.
 func (h *Host) actors() []actor {
-	list := []actor{{pid: 1, name: "systemd", group: "/init.scope"}}
+	list := []actor{{pid: 1, name: "systemd", words: []string{"/sbin/init"}, group: "/init.scope"}}
 	for _, u := range h.systemd.units {
 		if u.pid != 0 {
-			list = append(list, actor{pid: u.pid, name: u.program(), group: u.group(), sockets: u.sockets},
-				actor{pid: u.pid + 1, name: u.program(), group: u.group(), sockets: u.sockets})
+			a := actor{pid: u.pid, name: u.program(), words: u.words, group: u.group(), sockets: u.sockets}
+			list = append(list, a)
+			a.pid++
+			list = append(list, a)
 		} else if len(u.sockets) > 0 {
 			list[0].sockets = append(list[0].sockets, u.sockets...)
 		}
 	}
 	for _, held := range h.network.held {
-		list = append(list, actor{pid: held.pid, name: "other", group: "/user.slice", sockets: []*socket{held.socket}})
+		list = append(list, actor{pid: held.pid, name: "other", words: []string{"other"}, group: "/user.slice", sockets: []*socket{held.socket}})
 	}
 	slices.SortFunc(list[0].sockets, func(a, b *socket) int { return a.inode - b.inode })
 	slices.SortFunc(list, func(a, b actor) int { return a.pid - b.pid })
@@ -39,8 +42,8 @@ func (h *Host) actors() []actor {
 }
 
 func (u *unit) program() string {
-	if words := u.file.command(u.name); len(words) > 0 {
-		return path.Base(words[0])
+	if len(u.words) > 0 {
+		return path.Base(u.words[0])
 	}
 	return u.name
 }
@@ -131,7 +134,7 @@ func (h *Host) procOf(a actor) *node {
 	}
 	return h.directory(map[string]*node{
 		"fd": h.links(descriptors), "net": h.net(), "comm": h.file(a.name + "\n"),
-		"cmdline": h.file(a.name + "\x00"), "cgroup": h.file("0::" + a.group + "\n"),
+		"cmdline": h.file(strings.Join(a.words, "\x00") + "\x00"), "cgroup": h.file("0::" + a.group + "\n"),
 	})
 }
 
@@ -289,7 +292,8 @@ func (h *Host) MaskUnit(name string) error {
 func (h *Host) EnableUnit(name string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.systemd.enable(unitName(name))
+	_, err := h.systemd.enable(unitName(name))
+	return err
 }
 
 // DaemonReload makes PID 1 read its files again.

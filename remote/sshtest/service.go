@@ -20,7 +20,7 @@ func (u *unit) enqueue(kind string) *job {
 		u.finish("canceled")
 	}
 	u.m.jobs++
-	j := &job{id: 1000 + u.m.jobs, kind: kind}
+	j := &job{id: 1000 + u.m.jobs, unit: u.name, kind: kind}
 	u.job = j
 	j.event = u.m.h.clock.after(jobDelay, func() { u.run(j) })
 	return j
@@ -28,7 +28,7 @@ func (u *unit) enqueue(kind string) *job {
 
 func (u *unit) finish(result string) {
 	if u.job != nil {
-		u.job.result = result
+		u.job.result, u.job.why = result, u.result
 		u.job = nil
 	}
 	u.m.h.clock.notify()
@@ -82,11 +82,13 @@ func (u *unit) start() {
 		return
 	}
 	b := u.behaviour()
-	u.log("Starting " + u.description() + "...")
-	u.pid = h.pid()
+	if kind := u.file.serviceType(); kind != "simple" && kind != "idle" {
+		u.log("Starting " + u.description() + "...")
+	}
+	u.pid, u.words = h.pid(), u.file.command(u.name)
 	if u.job == nil {
 		u.m.jobs++
-		u.job = &job{id: 1000 + u.m.jobs, kind: "start"}
+		u.job = &job{id: 1000 + u.m.jobs, unit: u.name, kind: "start"}
 	}
 	u.set("activating", "start")
 	if u.isTransient() {
@@ -165,13 +167,17 @@ func (u *unit) startOther() {
 	u.finish("done")
 }
 
+// cleanSignals end a service in good order: HUP, INT, PIPE and TERM.
+var cleanSignals = [...]int{1, 2, 13, 15}
+
 // exited is the end of the main process: code 1 with a status, or 2 with a signal.
 func (u *unit) exited(code, status int) {
 	u.forget()
 	u.code, u.status, u.pid = code, status, 0
-	failed := code != 1 || status != 0
+	clean := code == 1 && status == 0 || code == 2 && slices.Contains(cleanSignals[:], status)
+	failed := !clean || u.result != "success"
 	switch {
-	case u.result != "success": // a timeout
+	case u.result != "success" || clean: // a timeout, or nothing to say
 	case code == 1 && status != 0:
 		u.result = "exit-code"
 	case code == 2:
@@ -285,9 +291,8 @@ func (u *unit) stop() {
 
 // resetFailed is systemctl reset-failed.
 func (u *unit) resetFailed() {
-	u.restarts, u.starts = 0, nil
+	u.restarts, u.starts, u.result = 0, nil, "success"
 	if u.active == "failed" {
-		u.result = "success"
 		u.set("inactive", "dead")
 		u.collected()
 	}
@@ -318,11 +323,20 @@ func (u *unit) forget() {
 	}
 }
 
-func (u *unit) description() string {
+func (u *unit) title() string {
 	if text := u.file.last("Unit.Description"); text != "" {
-		return u.name + " - " + text
+		return text
 	}
 	return u.name
+}
+
+// description is the unit as PID 1 calls it in the journal.
+func (u *unit) description() string {
+	text := u.title()
+	if text != u.name && u.m.h.options.Systemd >= 250 {
+		return u.name + " - " + text
+	}
+	return text
 }
 
 // worker is the real program of a transient service: a script that the interpreter runs in the background.

@@ -33,7 +33,7 @@ func (h *Host) open(ctx context.Context, path string, flag int, perm os.FileMode
 	if flag&os.O_TRUNC != 0 {
 		n.data = nil
 	}
-	n.modified = h.clock.wall()
+	n.modified = h.clock.stamp()
 	return &writer{h: h, n: n, path: full}, nil
 }
 
@@ -126,7 +126,7 @@ func (w *writer) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	w.n.data = append(w.n.data, b...)
-	w.n.modified = w.h.clock.wall()
+	w.n.modified = w.h.clock.stamp()
 	return len(b), nil
 }
 

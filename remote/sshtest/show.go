@@ -80,7 +80,7 @@ func (u *unit) unitProperties() []property {
 		{"Id", u.name},
 		{"Names", u.name},
 		{"TriggeredBy", u.triggeredBy()},
-		{"Description", strings.TrimPrefix(u.description(), u.name+" - ")},
+		{"Description", u.title()},
 		{"LoadState", u.load},
 		{"ActiveState", u.active},
 		{"SubState", u.sub},
@@ -106,6 +106,9 @@ func (u *unit) unitProperties() []property {
 func (u *unit) fragment() string {
 	if u.load == "not-found" {
 		return ""
+	}
+	if u.load == "masked" && u.m.h.options.Systemd < 250 {
+		return "/dev/null"
 	}
 	return u.file.fragment
 }

@@ -180,8 +180,7 @@ func (c *call) one(r request, name string) int {
 	case "is-failed":
 		return c.state(r, u.active, u.active == "failed", 1)
 	case "is-enabled":
-		state := u.fileState()
-		return c.state(r, state, strings.HasPrefix(state, "enabled") || state == "static", 1)
+		return c.isEnabled(r, m.fileState(name), name)
 	case "kill":
 		m.kill(u, r.signal)
 	case "mask":
@@ -197,6 +196,17 @@ func (c *call) one(r request, name string) int {
 		c.out("# %s\n%s", u.file.fragment, u.file.text)
 	}
 	return 0
+}
+
+func (c *call) isEnabled(r request, state, name string) int {
+	switch {
+	case state == "" && c.h.options.Systemd >= 254:
+		return c.state(r, "not-found", false, 4)
+	case state == "":
+		_ = c.plainly("Failed to get unit file state for %s: No such file or directory", name)
+		return 1
+	}
+	return c.state(r, state, strings.HasPrefix(state, "enabled") || state == "static", 1)
 }
 
 // notActive is the status of is-active: 3, and since 257 4 for a unit that does not exist.
@@ -237,6 +247,10 @@ func (c *call) jobs(r request) error {
 			u.stop()
 			continue
 		}
+		if u.stale() {
+			_ = c.plainly("Warning: The unit file, source configuration file or drop-ins of %s changed on disk. "+
+				"Run 'systemctl daemon-reload' to reload units.", name)
+		}
 		jobs = append(jobs, u.enqueue(strings.TrimPrefix(r.verb, "try-")))
 	}
 	c.h.mu.Unlock()
@@ -250,19 +264,36 @@ func (c *call) jobs(r request) error {
 	if _, err := c.h.clock.wait(c.ctx, c.p, c.h.Uptime()+24*time.Hour, done); err != nil {
 		return err
 	}
-	return exit(max(failed, c.results(r.units, jobs)))
+	return exit(max(failed, c.results(jobs)))
 }
 
-func (c *call) results(units []string, jobs []*job) int {
+func (c *call) results(jobs []*job) int {
 	status := 0
 	for _, j := range jobs {
+		journal := "eu " + j.unit
+		if c.h.options.Systemd < 250 {
+			journal = "e"
+		}
 		if j.result != "done" {
 			status = 1
-			_ = c.plainly("Job for %s failed because the control process exited with error code.\n"+
-				"See \"systemctl status %s\" and \"journalctl -xeu %s\" for details.", units[0], units[0], units[0])
+			_ = c.plainly("Job for %[1]s failed because %[2]s.\nSee \"systemctl status %[1]s\" and \"journalctl -x%[3]s\" for details.",
+				j.unit, reason(j.why), journal)
 		}
 	}
 	return status
+}
+
+// reason is a Result= in systemctl's words.
+func reason(result string) string {
+	switch result {
+	case "timeout":
+		return "a timeout was exceeded"
+	case "signal":
+		return "a fatal signal was delivered to the control process"
+	case "start-limit-hit":
+		return "start of the service was attempted too often"
+	}
+	return "the control process exited with error code"
 }
 
 // refused is the status of a job that cannot be made.
@@ -280,7 +311,8 @@ func (c *call) refused(verb string, u *unit) int {
 		_ = c.plainly("Failed to %s %s: Unit %s is masked.", verb, u.name, u.name)
 		return 1
 	}
-	_ = c.plainly("Failed to %s %s: Unit %s has a bad unit file setting.", verb, u.name, u.name)
+	_ = c.plainly("Failed to %[1]s %[2]s: Unit %[2]s has a bad unit file setting.\n"+
+		"See system logs and 'systemctl status %[2]s' for details.", verb, u.name)
 	return 1
 }
 
@@ -288,13 +320,17 @@ func (c *call) enable(r request) error {
 	c.h.mu.Lock()
 	errs := 0
 	for _, name := range r.units {
+		change := c.h.systemd.enable
 		if r.verb == "disable" {
-			c.h.systemd.disable(name)
-			continue
+			change = c.h.systemd.disable
 		}
-		if err := c.h.systemd.enable(name); err != nil {
+		told, err := change(name)
+		if err != nil {
 			errs++
-			_ = c.plainly("Failed to enable unit: %v", err)
+			_ = c.plainly("Failed to %s unit: %v", r.verb, err)
+		}
+		for _, line := range told {
+			_ = c.plainly("%s", line)
 		}
 	}
 	if !r.noReload && c.h.reloadRefused() == nil {

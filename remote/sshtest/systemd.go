@@ -3,10 +3,8 @@ package sshtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -24,6 +22,8 @@ type manager struct {
 	jobs       int
 	soft       int // soft reboots of this boot
 	transient  map[string]*unitFile
+	held       map[string]bool // units that a target wanted at the last reload
+	dirs       map[string]bool // drop-in directories that PID 1 has seen
 }
 
 // errReboot ends what runs on a host that goes down.
@@ -37,7 +37,7 @@ func newManager(h *Host) *manager {
 
 func (m *manager) begin() {
 	m.ctx, m.cancel = context.WithCancelCause(m.h.ctx)
-	m.units, m.transient = map[string]*unit{}, map[string]*unitFile{}
+	m.units, m.transient, m.held, m.dirs = map[string]*unit{}, map[string]*unitFile{}, map[string]bool{}, map[string]bool{}
 	m.soft = 0
 }
 
@@ -54,21 +54,25 @@ type unit struct {
 	code        int // ExecMainCode
 	status      int // ExecMainStatus
 	pid         int
+	words       []string      // what was started
 	entered     time.Duration // uptime at which it became active, 0: never
 	starts      []time.Duration
 	job         *job
 	events      []*event // what the running program will do
 	sockets     []*socket
 	worker      *worker
+	state       *string // UnitFileState, once it was asked for
 	collect     bool
 }
 
 // job is start, stop or restart of one unit.
 type job struct {
 	id     int
+	unit   string
 	kind   string
 	event  *event
 	result string // "", done, failed, canceled
+	why    string // Result= of the unit at the end
 }
 
 // find is the unit, loaded at its first mention.
@@ -77,6 +81,7 @@ func (m *manager) find(name string) *unit {
 		return u
 	}
 	u := &unit{m: m, name: name, active: "inactive", sub: "dead", result: "success"}
+	m.dirs = m.h.tree.dropInDirs()
 	u.read()
 	m.units[name] = u
 	return u
@@ -84,10 +89,11 @@ func (m *manager) find(name string) *unit {
 
 // forgotten says that PID 1 would no longer hold the unit in memory.
 func (u *unit) forgotten() bool {
-	return u.active == "inactive" && u.job == nil && !strings.HasPrefix(u.fileState(), "enabled")
+	return u.active == "inactive" && u.job == nil && !u.m.held[u.name]
 }
 
 func (u *unit) read() {
+	u.state = nil
 	if f := u.m.transient[u.name]; f != nil {
 		u.file, u.load = f, "loaded"
 		return
@@ -97,6 +103,7 @@ func (u *unit) read() {
 
 // reload is daemon-reload.
 func (m *manager) reload() {
+	m.look()
 	for name, u := range m.units {
 		if u.forgotten() {
 			delete(m.units, name)
@@ -107,40 +114,65 @@ func (m *manager) reload() {
 	m.h.logManager("Reloading.")
 }
 
-// stale is NeedDaemonReload: a loaded file changed, or drop-ins came or went. A new file that would take
-// precedence is not noticed, as in the real one.
+// look takes in the directories of units.
+func (m *manager) look() {
+	m.held, m.dirs = map[string]bool{}, m.h.tree.dropInDirs()
+	for _, name := range m.enabledUnits() {
+		m.held[name] = true
+	}
+}
+
+// stale is NeedDaemonReload: a loaded file is newer or gone, or drop-ins came or went. A new file that would take
+// precedence is not noticed, nor, by old versions, a drop-in in a new directory; as in the real one.
 func (u *unit) stale() bool {
 	t := u.m.h.tree
 	for where, stamp := range u.file.stamps {
 		n, err := t.get(where, true)
-		if err != nil || !n.modified.Equal(stamp) {
+		if err != nil || n.modified.After(stamp) {
 			return true
 		}
 	}
-	return u.load == "loaded" && !u.isTransient() && !slices.Equal(u.file.dropIns, t.dropIns(u.name))
+	if u.load != "loaded" || u.isTransient() {
+		return false
+	}
+	dropIns := slices.DeleteFunc(t.dropIns(u.name), func(p string) bool {
+		return u.m.h.options.Systemd < 254 && !u.m.dirs[path.Dir(p)]
+	})
+	return !slices.Equal(u.file.dropIns, dropIns)
 }
 
 func (u *unit) isTransient() bool { return u.m.transient[u.name] != nil }
 
-// fileState is UnitFileState.
+// fileState is UnitFileState, which PID 1 looks up once for each time that it loads the unit.
 func (u *unit) fileState() string {
-	switch {
-	case u.isTransient():
+	if u.state == nil {
+		state := u.m.fileState(u.name)
+		u.state = &state
+	}
+	return *u.state
+}
+
+// fileState is what is-enabled says; empty: there is no such unit.
+func (m *manager) fileState(name string) string {
+	if m.transient[name] != nil {
 		return "transient"
-	case u.load == "not-found":
+	}
+	f, load := m.h.tree.loadUnit(name)
+	switch load {
+	case "not-found":
 		return ""
-	case u.load == "masked":
+	case "masked":
 		return "masked"
 	}
 	for _, root := range [][2]string{{"/etc/systemd/system", "enabled"}, {"/run/systemd/system", "enabled-runtime"}} {
-		if u.m.wanted(root[0], u.name) {
+		if m.wanted(root[0], name) {
 			return root[1]
 		}
 	}
 	switch {
-	case u.file.link:
+	case f.link:
 		return "linked"
-	case u.file.section("Install"):
+	case f.section("Install"):
 		return "disabled"
 	}
 	return "static"
@@ -158,47 +190,6 @@ func (m *manager) wanted(root, name string) bool {
 		}
 	}
 	return false
-}
-
-// enable makes the links that [Install] asks for.
-func (m *manager) enable(name string) error {
-	f, state := m.h.tree.loadUnit(name)
-	switch state {
-	case "not-found":
-		return fmt.Errorf("Unit file %s does not exist.", name) //nolint:staticcheck // systemctl's words
-	case "masked":
-		return fmt.Errorf("Unit file %s is masked.", name) //nolint:staticcheck // systemctl's words
-	}
-	for _, wants := range [][2]string{{"WantedBy", ".wants"}, {"RequiredBy", ".requires"}} {
-		for _, value := range f.values["Install."+wants[0]] {
-			for target := range strings.FieldsSeq(value) {
-				dir := "/etc/systemd/system/" + target + wants[1]
-				if err := m.h.tree.mkdirAll(dir, 0o755, "root"); err != nil {
-					return err
-				}
-				_ = m.h.tree.remove(dir+"/"+name, false)
-				if err := m.h.tree.symlink(f.fragment, dir+"/"+name, "root"); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// disable removes the unit's links.
-func (m *manager) disable(name string) {
-	for _, root := range []string{"/etc/systemd/system", "/run/systemd/system"} {
-		n, err := m.h.tree.get(root, true)
-		if err != nil {
-			continue
-		}
-		for _, dir := range n.names() {
-			if ext := path.Ext(dir); ext == ".wants" || ext == ".requires" {
-				delete(n.children[dir].children, name)
-			}
-		}
-	}
 }
 
 // enabledUnits are what a boot starts, in order.
@@ -221,6 +212,7 @@ func (m *manager) enabledUnits() []string {
 
 // boot starts what is enabled, as if it had been up for some time.
 func (m *manager) boot() {
+	m.look()
 	for _, name := range m.enabledUnits() {
 		if u := m.find(name); u.load == "loaded" && u.active == "inactive" {
 			u.start()

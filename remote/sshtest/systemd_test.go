@@ -117,6 +117,8 @@ func TestUnitFiles(t *testing.T) {
 	expect(t, h, fragment, "/etc/systemd/system/web.service\nno\n")
 	expect(t, h, `systemctl daemon-reload; `+fragment, "/run/systemd/system.control/web.service\nno\n")
 	put(t, h, "/etc/systemd/system/web.service.d/10-x.conf", "[Service]\nRestart=always\n")
+	expect(t, h, fragment, "/run/systemd/system.control/web.service\nno\n") // its directory is new
+	put(t, h, "/run/systemd/system.control/web.service", service("trial", "2"))
 	expect(t, h, fragment, "/run/systemd/system.control/web.service\nyes\n")
 	expect(t, h, `systemctl daemon-reload; systemctl show -p DropInPaths,Restart --value web`,
 		"always\n/etc/systemd/system/web.service.d/10-x.conf\n")
@@ -185,7 +187,7 @@ journalctl -q -u web --after-cursor="${c#-- cursor: }" -o cat | wc -l; journalct
 		"2026-01-02T03:04:13+0000 web-1 web[403]: fatal: giving up\n" +
 		"2026-01-02T03:04:13+0000 web-1 systemd[1]: web.service: Main process exited, code=exited, status=1/FAILURE\n" +
 		"2026-01-02T03:04:13+0000 web-1 systemd[1]: web.service: Failed with result 'exit-code'.\n" +
-		"6\nready\nfatal: giving up\n"
+		"5\nready\nfatal: giving up\n"
 	if mask(got.out) != mask(want) {
 		t.Errorf("got\n%s\nwant\n%s", got.out, want)
 	}

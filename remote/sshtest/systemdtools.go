@@ -22,6 +22,9 @@ func systemdRun(c *call) error {
 	}
 	if u := m.units[name]; u != nil && !u.forgotten() || c.h.tree.known(name) {
 		c.h.mu.Unlock()
+		if c.h.options.Systemd < 250 {
+			return c.plainly("Failed to start transient service unit: Unit %s already exists.", name)
+		}
 		return c.plainly("Failed to start transient service unit: Unit %s was already loaded or has a fragment file.", name)
 	}
 	m.transient[name] = f
@@ -129,7 +132,7 @@ func (c *call) verify(file string) bool {
 		_ = c.plainly("Failed to prepare filename %s: Invalid argument", file)
 		return false
 	case len(data) == 0:
-		_ = c.plainly("Failed to load unit file %s: Unit %s is masked.", file, name)
+		_ = c.plainly("Unit %s is masked.", name)
 		return false
 	}
 	if reason := c.h.verifyRefused(name); reason != "" {
@@ -175,15 +178,28 @@ func (c *call) warn(file string, f *unitFile, text string) {
 			if !slices.Contains(known, section) && !strings.HasPrefix(section, "X-") {
 				_ = c.plainly("%s:%d: Unknown section '%s'. Ignoring.", file, i+1, section)
 			}
+		case line == "" || line[0] == '#' || line[0] == ';':
+		case section == "":
+			_ = c.plainly("%s:%d: Assignment outside of section. Ignoring.", file, i+1)
 		case section == "Service" && strings.HasPrefix(line, "Type="):
 			if value := line[5:]; !knownType(value) {
-				_ = c.plainly("%s:%d: Failed to parse service type, ignoring: %s", file, i+1, value)
+				_ = c.plainly(c.h.words("Failed to parse service type, ignoring: %[3]s",
+					"Failed to parse Type=%[3]s, ignoring: Invalid argument", 257), file, i+1, value)
 			}
 		case section == "Service" && unknownKey(line):
 			key, _, _ := strings.Cut(line, "=")
-			_ = c.plainly("%s:%d: Unknown key name '%s' in section 'Service', ignoring.", file, i+1, key)
+			_ = c.plainly(c.h.words("Unknown key name '%[3]s' in section 'Service', ignoring.",
+				"Unknown key '%[3]s' in section [Service], ignoring.", 250), file, i+1, key)
 		}
 	}
+}
+
+// words is what systemd said about a line of a file before a version, or what it says since.
+func (h *Host) words(before, since string, version int) string {
+	if h.options.Systemd < version {
+		return "%[1]s:%[2]d: " + before
+	}
+	return "%[1]s:%[2]d: " + since
 }
 
 func knownType(kind string) bool {

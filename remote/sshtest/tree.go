@@ -52,15 +52,16 @@ func (n *node) names() []string { return slices.Sorted(maps.Keys(n.children)) }
 
 // tree is the host's file tree. synthetic answers for /proc and /sys.
 type tree struct {
-	root      *node
-	inodes    int
-	now       func() time.Time
-	synthetic func(path string) (*node, bool)
-	refuse    func(op, path string) error
+	root         *node
+	inodes       int
+	now          func() time.Time
+	synthetic    func(path string) (*node, bool)
+	refuse       func(op, path string) error
+	distribution string // the directory of the distribution's units, as systemd calls it
 }
 
 func newTree(now func() time.Time) *tree {
-	t := &tree{now: now}
+	t := &tree{now: now, distribution: "/usr/lib/systemd/system"}
 	t.root = t.newNode(fs.ModeDir, 0o755, "root")
 	return t
 }

@@ -13,9 +13,11 @@ import (
 // Finding and reading unit files.
 
 // searchPath is systemd's, highest priority first.
-var searchPath = [...]string{
-	"/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/etc/systemd/system",
-	"/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+func (t *tree) searchPath() []string {
+	return []string{
+		"/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/etc/systemd/system",
+		"/run/systemd/system", "/usr/local/lib/systemd/system", t.distribution,
+	}
 }
 
 // unitFile is a unit as it was read: fragment and drop-ins.
@@ -56,7 +58,7 @@ func instance(name string) string {
 // locate finds the fragment of a unit.
 func (t *tree) locate(name string) (string, *node) {
 	for _, candidate := range []string{name, template(name)} {
-		for _, dir := range searchPath {
+		for _, dir := range t.searchPath() {
 			if n, err := t.get(path.Join(dir, candidate), false); err == nil && candidate != "" && !n.dir() {
 				return path.Join(dir, candidate), n
 			}
@@ -103,7 +105,7 @@ func (t *tree) loadUnit(name string) (*unitFile, string) {
 func (t *tree) dropIns(name string) []string {
 	found := map[string]string{}
 	for _, unit := range []string{name, template(name)} {
-		for _, dir := range searchPath {
+		for _, dir := range t.searchPath() {
 			n, err := t.get(path.Join(dir, unit+".d"), true)
 			if unit == "" || err != nil || !n.dir() {
 				continue
@@ -120,6 +122,23 @@ func (t *tree) dropIns(name string) []string {
 		paths = append(paths, found[file])
 	}
 	return paths
+}
+
+// dropInDirs are all directories for drop-ins.
+func (t *tree) dropInDirs() map[string]bool {
+	found := map[string]bool{}
+	for _, dir := range t.searchPath() {
+		n, err := t.get(dir, true)
+		if err != nil {
+			continue
+		}
+		for _, name := range n.names() {
+			if strings.HasSuffix(name, ".d") {
+				found[path.Join(dir, name)] = true
+			}
+		}
+	}
+	return found
 }
 
 func (f *unitFile) add(where, text string, modified time.Time) {
@@ -162,10 +181,10 @@ func (f *unitFile) problem(name string) string {
 	switch {
 	case !f.section("Service"):
 		return "Service has no ExecStart=, ExecStop=, or SuccessAction=. Refusing."
-	case len(starts) == 0 && kind != "oneshot":
-		return "Service has no ExecStart= setting, which is only allowed for Type=oneshot services. Refusing."
 	case len(starts) == 0 && len(f.values["Service.ExecStop"]) == 0:
 		return "Service has no ExecStart=, ExecStop=, or SuccessAction=. Refusing."
+	case len(starts) == 0 && kind != "oneshot":
+		return "Service has no ExecStart= setting, which is only allowed for Type=oneshot services. Refusing."
 	case len(starts) > 1 && kind != "oneshot":
 		return "Service has more than one ExecStart= setting, which is only allowed for Type=oneshot services. Refusing."
 	case kind == "oneshot" && (f.last("Service.Restart") == "always" || f.last("Service.Restart") == "on-success"):
