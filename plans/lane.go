@@ -340,13 +340,16 @@ func (l *lane) asker() asker {
 }
 
 // evidence fetches the journal of the start that failed, before a rollback buries it.
-func (l *lane) evidence(ctx context.Context) {
+func (l *lane) evidence(ctx context.Context) { l.journal(ctx, l.failure.step, l.invocations) }
+
+// journal fetches the last lines of these starts of the units, or of the latest.
+func (l *lane) journal(ctx context.Context, step string, invocations map[string]string) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	_, _ = l.helper.Do(ctx, []remote.Request{steps.JournalRequest(l.tx, journalLines, l.invocations)}, func(r remote.Reply) {
+	_, _ = l.helper.Do(ctx, []remote.Request{steps.JournalRequest(l.tx, journalLines, invocations)}, func(r remote.Reply) {
 		if r.Key == "journal" {
 			_, lines, _ := strings.Cut(r.Text, "\n")
-			l.emit(Event{Type: StepOutput, Step: l.failure.step, Kind: JournalLines, Text: lines})
+			l.emit(Event{Type: StepOutput, Step: step, Kind: JournalLines, Text: lines})
 		}
 	})
 }

@@ -134,6 +134,9 @@ func (l *lane) rollback(reason string) {
 		return
 	}
 	l.judge(*got)
+	if got.code == steps.StatusUnhealthy {
+		l.journal(ctx, steps.Rollback{}.Name(), nil)
+	}
 }
 
 // reconnect after the connection was lost, and with it an answer.

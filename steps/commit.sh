@@ -53,12 +53,14 @@ $runs
 END
 	keep_found
 	remember committed
+	prune
 	finish COMMITTED
 }
 
 # What was there before and is no release of ours (made by hand, or changed since) becomes one, for rollback.
 keep_found() {
-	[ -n "$previous" ] && [ ! -d "$S/releases/$previous" ] || return 0
+	[ -n "$previous" ] && ! grep -q "^$previous " "$S/history" 2>/dev/null || return 0
+	rm -rf "$S/releases/$previous"
 	cp -Rp "$S/prev" "$S/releases/$previous"
 	printf '%s found %s by hand\n' "$previous" "$(date +%s)" >>"$S/history"
 }
@@ -69,4 +71,26 @@ remember() {
 	case $last in "$release $1 "*) return 0 ;; esac
 	printf '%s %s %s %s\n' "$release" "$1" "$(date +%s)" "$owner" >>"$S/history"
 	sync "$S/history"
+}
+
+# Five good releases are kept, and five bad ones as evidence. The newest word on a release counts.
+prune() {
+	newest_first='' keep=' ' good=0 bad=0
+	while read -r id outcome _; do
+		newest_first="$id $outcome
+$newest_first"
+	done <"$S/history"
+	while read -r id outcome; do
+		case $keep in *" $id "*) continue ;; esac
+		case $outcome in
+		rolled-back) bad=$((bad + 1)) && [ "$bad" -le 5 ] || continue ;;
+		*) good=$((good + 1)) && [ "$good" -le 5 ] || continue ;;
+		esac
+		keep="$keep$id "
+	done <<END
+$newest_first
+END
+	for kept in "$S/releases"/*; do
+		case $keep in *" ${kept##*/} "*) ;; *) rm -rf "$kept" ;; esac
+	done
 }

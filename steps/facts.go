@@ -29,7 +29,7 @@ type Facts struct {
 	Record   Record
 
 	Maintenance Maintenance
-	Releases []Past // oldest first
+	Releases    []Past // oldest first
 }
 
 // FileFacts of one path. Digest is "none" when there is no such file.

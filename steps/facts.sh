@@ -34,7 +34,7 @@ facts() {
 	done
 	if [ -f "$S/history" ]; then
 		printf '@history\n'
-		cat "$S/history"
+		tail -n 200 "$S/history"
 	fi
 	for item in "$@"; do
 		value=${item#*=}

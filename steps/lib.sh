@@ -21,7 +21,9 @@ run() {
 	*)
 		case $1 in lock | hold) state_directories ;; esac
 		[ -d "$S" ] || die 79 "nothing is known of service $service on this host"
-		flock -E 75 -w 30 "$S/lock" /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run "$@"
+		patience=90 # a rollback waits for the old unit under the lock
+		[ "$1" != renew ] || patience=5 # its answer is awaited; see plans/lease.go
+		flock -E 75 -w "$patience" "$S/lock" /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run "$@"
 		status=$?
 		[ "$status" != 66 ] || die 78 "cannot open $S/lock (file system full or read-only?)"
 		return "$status"
@@ -91,7 +93,7 @@ stage_of() { # FILE: where its new content waits. Same directory as FILE, so a c
 # files: lines `PATH OLD NEW` (digests or none); runs: lines `UNIT FILE INVOCATION ACTIVE ENABLED`
 
 load() {
-	state=IDLE token='' booted='' release='' previous='' owner='' since='' files='' runs=''
+	state=IDLE token='' booted='' release='' previous='' window='' owner='' since='' files='' runs=''
 	[ -f "$S/record" ] || return 0
 	while IFS='=' read -r key value; do
 		case $key in
@@ -101,6 +103,7 @@ load() {
 		boot) booted=$value ;;
 		release) release=$value ;;
 		previous) previous=$value ;;
+		window) window=$value ;;
 		owner) owner=$value ;;
 		since) since=$value ;;
 		file) files="$files$value
@@ -114,8 +117,8 @@ load() {
 save() { # STATE
 	state=$1
 	{
-		printf 'version=1\nstate=%s\ntoken=%s\nboot=%s\nrelease=%s\nprevious=%s\nowner=%s\nsince=%s\n' \
-			"$state" "$token" "$booted" "$release" "$previous" "$owner" "$since"
+		printf 'version=1\nstate=%s\ntoken=%s\nboot=%s\nrelease=%s\nprevious=%s\nwindow=%s\nowner=%s\nsince=%s\n' \
+			"$state" "$token" "$booted" "$release" "$previous" "$window" "$owner" "$since"
 		printf '%s' "$files" | while read -r line; do printf 'file=%s\n' "$line"; done
 		printf '%s' "$runs" | while read -r line; do printf 'run=%s\n' "$line"; done
 	} | put "$S/record" || die 78 "cannot write $S/record (file system full or read-only?)"

@@ -1,6 +1,6 @@
 # lock: takes the lease of this service on this host, for one run. What an earlier, dead run left is undone first.
 
-verb_lock() { # TOKEN LEASE RELEASE PREVIOUS OWNER SINCE ITEM...: file=PATH OLD NEW | run=UNIT FILE
+verb_lock() { # TOKEN LEASE WINDOW RELEASE PREVIOUS OWNER SINCE ITEM...: file=PATH OLD NEW | run=UNIT FILE
 	load
 	refuse_held
 	if unfinished; then
@@ -12,9 +12,9 @@ verb_lock() { # TOKEN LEASE RELEASE PREVIOUS OWNER SINCE ITEM...: file=PATH OLD 
 		state_directories # its end removed some
 	fi
 	boot
-	token=$1 booted=$boot release=$3 previous=$4 owner=$5 since=$6 files='' runs=''
+	token=$1 booted=$boot window=$3 release=$4 previous=$5 owner=$6 since=$7 files='' runs=''
 	lease=$2
-	shift 6
+	shift 7
 	for item in "$@"; do
 		case $item in
 		file=*) read_words "${item#file=}" && lock_file "$word1" "$word2" "$word3" ;;

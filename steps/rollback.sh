@@ -124,10 +124,27 @@ END
 	await_units
 }
 
+# What ran before must settle again, all units at once: active within 30 s, and then undisturbed for the window.
 await_units() {
-	while read -r unit _ _ was _; do
+	now
+	began=$now steady='' settled=''
+	while look_back; do
+		now
+		if [ -n "$trouble" ]; then
+			steady='' settled=''
+			[ "$((now - began))" -lt 30 ] || break
+		else
+			[ -n "$steady" ] || steady=$now
+			[ "$((now - steady))" -lt "${window:-15}" ] || break
+		fi
+		sleep 1
+	done
+	[ -z "$trouble" ] || {
+		healthy=''
+		say unhealthy "$trouble"
+	}
+	while read -r unit _; do
 		[ -n "$unit" ] || continue
-		case $was in active | reloading | activating) await_active "$unit" || healthy='' ;; esac
 		show "$unit"
 		say unit "$unit is $ActiveState/$SubState"
 	done <<END
@@ -135,19 +152,28 @@ $runs
 END
 }
 
-await_active() { # UNIT: active for 3 s within 30 s
-	tries=0 good=0
-	while [ "$tries" -lt 30 ]; do
-		show "$1"
-		case $ActiveState/$SubState in
-		active/*) good=$((good + 1)) ;;
-		failed/* | */*auto-restart*) [ -n "$Job" ] || [ "$tries" -lt 2 ] || break ;; # the restart has had its turn
-		*) good=0 ;;
+# look_back sets trouble to what is not as it should be; 1: waiting longer will not help
+look_back() {
+	trouble=''
+	while read -r unit _ _ was _; do
+		case $was in active | reloading | activating) ;; *) continue ;; esac
+		show "$unit"
+		case $ActiveState/$SubState/$Job in
+		active/*/) # and no job is waiting
+			case $settled in
+			*" $unit $InvocationID "*) ;;
+			*" $unit "*) trouble="$unit does not stay up: $(how_it_ended)" && return 1 ;;
+			*) settled="$settled $unit $InvocationID " ;;
+			esac
+			;;
+		failed/*/ | */*auto-restart*/)
+			trouble="$unit does not run: $(how_it_ended)"
+			[ "$((now - began))" -lt 2 ] || return 1 # the restart has had its turn
+			;;
+		*) trouble="$unit does not run: $(how_it_ended)" ;;
 		esac
-		[ "$good" -lt 3 ] || return 0
-		tries=$((tries + 1))
-		sleep 1
-	done
-	say unhealthy "$1 does not run: $(how_it_ended)"
-	return 1
+	done <<END
+$runs
+END
+	return 0
 }
