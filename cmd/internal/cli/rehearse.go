@@ -59,8 +59,8 @@ func (p *program) rehearse(c *cli.Context) error {
 	}
 	show, _ := p.display(c)
 	if _, text := show.(*ui.Text); text {
-		_, _ = fmt.Fprintf(p.errs, "rehearsal on %d embedded hosts: nothing leaves this machine; %d check commands are simulated, not run\n",
-			len(order.Hosts), commands(order.Services))
+		_, _ = fmt.Fprintf(p.errs, "rehearsal on %d embedded hosts: nothing leaves this machine; %s\n",
+			len(order.Hosts), simulated(commands(order.Services)))
 	}
 	runner := p.runner(&inventory.Inventory{}, show)
 	runner.Connect, runner.Journal = fleet.connect, nil
@@ -70,6 +70,17 @@ func (p *program) rehearse(c *cli.Context) error {
 		return exit(code)
 	}
 	return nil
+}
+
+// simulated says what a rehearsal cannot prove.
+func simulated(checks int) string {
+	switch checks {
+	case 0:
+		return "no check is a command"
+	case 1:
+		return "1 check command is simulated, not run"
+	}
+	return fmt.Sprintf("%d check commands are simulated, not run", checks)
 }
 
 func commands(services []*inventory.Service) int {

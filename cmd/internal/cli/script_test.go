@@ -145,6 +145,7 @@ var unstable = []struct {
 
 func (s *story) stable(text string) string {
 	text = strings.ReplaceAll(text, s.work+string(filepath.Separator), "")
+	text = strings.ReplaceAll(text, s.work, "$WORK")
 	for _, h := range s.hosts {
 		text = strings.ReplaceAll(text, h.Addr(), "ADDRESS("+h.Name()+")")
 	}

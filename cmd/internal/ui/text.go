@@ -257,9 +257,17 @@ func (t *Text) print(step string) {
 	}
 	for _, entry := range entries {
 		head, body, _ := strings.Cut(entry, "\x00")
-		t.say("  %-13s %s%s\n", step, Who(who[entry], len(t.order)), head)
+		t.say("  %-13s %s%s\n", step, t.who(who[entry]), head)
 		t.say("%s", indent("    ", body))
 	}
+}
+
+// who names lanes: hosts, when it is all of them.
+func (t *Text) who(names []string) string {
+	if t.several && len(names) == len(t.order) {
+		return Who(t.members, len(t.members))
+	}
+	return Who(names, len(t.order))
 }
 
 // entry is a step's line after the hosts' names, and what stands below it, separated by a NUL.
