@@ -9,10 +9,11 @@ verb_commit() { # TOKEN
 	fi
 	[ "$state" = TRIAL ] || die 79 "cannot commit now: $state"
 	! lease_over || die 79 "the lease has ended"
-	while read -r unit _ before _; do
+	while read -r unit file before _; do
 		[ -n "$unit" ] || continue
 		show "$unit"
-		[ "$ActiveState" = active ] || [ "$Type/$Result" = oneshot/success ] || die 10 "$unit is no longer active: $(how_it_ended)"
+		[ "$FragmentPath" = "$TRIAL/${file##*/}" ] || die 77 "the trial of $unit was ended by somebody else: systemd has it from ${FragmentPath:-nowhere}"
+		is_active || [ "$Type/$Result" = oneshot/success ] || die 10 "$unit is no longer active: $(how_it_ended)"
 		{ [ "${NRestarts:-0}" = 0 ] && [ "$InvocationID" != "$before" ]; } || die 10 "$unit was restarted after it had settled: $(how_it_ended)"
 	done <<END
 $runs
@@ -40,12 +41,16 @@ roll_forward() {
 $files
 END
 	remove_trial
-	trouble="the new units are in place, but daemon-reload was refused"
-	sc daemon-reload || return 1
 	while read -r unit _ _ _ enabled; do
 		# a first install starts at boot, too, if its [Install] section says so
+		[ "$enabled" != - ] || sc --no-reload enable -- "$unit" >/dev/null 2>&1
+	done <<END
+$runs
+END
+	trouble="the new units are in place, but daemon-reload was refused"
+	sc daemon-reload || return 1 # after enable, or every unit of the host wants another reload
+	while read -r unit _ _ _ enabled; do
 		[ "$enabled" = - ] || continue
-		sc --no-reload enable -- "$unit" >/dev/null 2>&1
 		show "$unit"
 		[ "$UnitFileState" != enabled ] || say changed "enabled $unit: it starts at boot"
 	done <<END

@@ -7,7 +7,8 @@ verb_guard() { # TOKEN LEASE
 	! lease_over || die 79 "the lease has ended"
 	set_deadline "$2"
 	printf '%s\n' "$SEATRIAL_PROGRAM" >"$R/guard.sh" || die 78 "cannot write to $R (is /run full?)"
-	systemd-run --quiet --collect --unit="seatrial-guard-$1" -p Restart=on-failure -p RestartSec=1 \
+	# PropagatesReloadTo does nothing but refer to the units: systemd must not forget how a oneshot ended
+	systemd-run --quiet --collect --unit="seatrial-guard-$1" -p PropagatesReloadTo="$(unit_names)" -p Restart=on-failure -p RestartSec=1 \
 		-p StartLimitIntervalSec=0 -p OOMScoreAdjust=-900 -p Description="seatrial guard of $service" \
 		/bin/sh "$R/guard.sh" @guard "$service" "$1" >/dev/null </dev/null || die 20 "systemd-run could not start the guard"
 	sc -q is-active -- "seatrial-guard-$1.service" || die 20 "the guard does not run"

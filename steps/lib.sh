@@ -150,7 +150,16 @@ fence() {
 
 # --- units ------------------------------------------------------------------------------------------
 
-show() { # UNIT: its properties into variables
+# show UNIT: its properties into variables. A PID 1 that is busy with itself is asked again.
+show() {
+	asked=0
+	until show_once "$1" || [ "$asked" = 3 ]; do
+		asked=$((asked + 1))
+		sleep 1
+	done
+}
+
+show_once() {
 	LoadState='' ActiveState='' SubState='' Result='' NRestarts=0 ExecMainCode='' ExecMainStatus='' MainPID=0
 	InvocationID='' FragmentPath='' UnitFileState='' Type='' Job='' ControlGroup=''
 	while IFS='=' read -r key value; do
@@ -161,7 +170,10 @@ show() { # UNIT: its properties into variables
 	done <<END
 $(sc show -p LoadState,ActiveState,SubState,Result,NRestarts,ExecMainCode,ExecMainStatus,MainPID,InvocationID,FragmentPath,UnitFileState,Type,Job,ControlGroup -- "$1")
 END
+	[ -n "$LoadState" ]
 }
+
+is_active() { case $ActiveState in active | reloading) return 0 ;; esac; return 1; }
 
 how_it_ended() { # after show: one line a person can use
 	printf '%s/%s, Result=%s' "$ActiveState" "$SubState" "$Result"

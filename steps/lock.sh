@@ -42,6 +42,7 @@ lock_file() { # PATH OLD NEW
 
 lock_run() { # UNIT FILE
 	show "$1"
+	[ -n "$LoadState" ] || die 20 "systemd does not say how $1 is"
 	[ "$LoadState" != masked ] || die 78 "$1 is masked"
 	[ "$LoadState/$ActiveState" != not-found/active ] || die 78 "$1 runs, but its unit file is gone: there would be no way back"
 	[ -z "$Job" ] || die 78 "$1 has a job waiting in systemd: somebody else is acting on it"

@@ -5,7 +5,7 @@ verb_trial() { # TOKEN
 	[ "$state" = ARMED ] || die 79 "cannot begin the trial now: $state"
 	! lease_over || die 79 "the lease has ended"
 	save TRIAL
-	mkdir -p "$TRIAL"
+	(umask 022 && mkdir -p "$TRIAL")
 	while read -r path _ new; do
 		case $path in "$ETC"/*) try_file "${path##*/}" "$new" || die 78 "cannot write the trial to $TRIAL (is /run full?)" ;; esac
 	done <<END

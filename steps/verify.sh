@@ -22,7 +22,7 @@ verb_verify() { # TOKEN|- TIMEOUT UNIT,UNIT... ADDRESS...
 verify_unit() {
 	show "$1"
 	if [ "$Type" = oneshot ] && [ "$ActiveState" = inactive ] && [ "$Result" = success ]; then return; fi
-	[ "$ActiveState" = active ] || die 10 "$1 is not active: $(how_it_ended)"
+	is_active || die 10 "$1 is not active: $(how_it_ended)"
 	say unit "$1 $ActiveState/$SubState $InvocationID"
 }
 
