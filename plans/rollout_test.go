@@ -227,7 +227,7 @@ func TestEvidence(t *testing.T) {
 		t.Fatal("no journal")
 	}
 	e := f.events[i]
-	if e.Step != "settle" || !strings.Contains(e.Text, "fatal: giving up") || strings.Contains(e.Text, "Stopped") || strings.Count(e.Text, "Starting") != 1 {
+	if e.Step != "settle" || !strings.Contains(e.Text, "fatal: giving up") || strings.Contains(e.Text, "Stopped") || strings.Count(e.Text, "Started web.service") != 1 {
 		t.Errorf("step %s, journal\n%s", e.Step, e.Text)
 	}
 }
