@@ -37,7 +37,8 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 			return code
 		case <-signals:
 			if interrupted {
-				ui.Error(errs, "left at once", "hosts in trial go back to the old release by themselves when their lease ends ("+plans.DefaultLease.String()+"): seatrial status")
+				text, hint := p.watch.farewell()
+				ui.Error(errs, text, hint)
 				return plans.ExitInterrupted
 			}
 			if p.touching.Load() {
@@ -53,6 +54,7 @@ type program struct {
 	in        io.Reader
 	out, errs io.Writer
 	touching  atomic.Bool // a run that may change hosts is under way
+	watch     watch
 }
 
 // exit is an exit code that has been explained already.

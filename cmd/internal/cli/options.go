@@ -115,13 +115,19 @@ func (p *program) runner(inv *inventory.Inventory, show ui.Display) *plans.Runne
 		Connect: func(ctx context.Context, h *inventory.Host) (*remote.Conn, error) {
 			return dialer.Dial(ctx, sshHost(inv.SSH, h))
 		},
-		Emit:  show.Event,
+		Emit:  p.watched(show).Event,
 		Now:   time.Now,
 		Token: func() string { return strings.ToLower(rand.Text()) },
 		Owner: owner(),
 
 		Journal: journals(inv),
 	}
+}
+
+// watched remembers which hosts are in trial while they are shown.
+func (p *program) watched(show ui.Display) ui.Display {
+	p.watch.Display = show
+	return &p.watch
 }
 
 func sshHost(ssh inventory.SSH, h *inventory.Host) remote.Host {
