@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -28,6 +29,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // nobody reads any more: a deployment goes on to its end all the same
+	errs = &shared{w: errs}
 	p := &program{in: in, out: out, errs: errs}
 	done := make(chan int, 1)
 	go func() { done <- p.run(ctx, args) }()
@@ -47,6 +49,18 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 			cancel()
 		}
 	}
+}
+
+// shared is a stream that the run and the one who waits for it write to.
+type shared struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(b)
 }
 
 // program is one invocation.

@@ -172,6 +172,9 @@ func colored(c *cli.Context, w io.Writer) bool {
 }
 
 func terminal(stream any) bool {
+	if s, ok := stream.(*shared); ok {
+		stream = s.w
+	}
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -136,6 +136,8 @@ var unstable = []struct {
 	{regexp.MustCompile(`\b\d{8}T\d{6}Z-`), "TIME-"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d{4})`), "TIME"},
 	{regexp.MustCompile(`\b\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`), "TIME"},
+	{regexp.MustCompile(`\bsince \d{10}\b`), "since TIME"},
+	{regexp.MustCompile(`, restarted \d+ times`), ""},
 	{regexp.MustCompile(`\bpid \d+`), "pid N"},
 	{regexp.MustCompile(`\[\d{3,}\]: `), "[N]: "},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "INVOCATION"},

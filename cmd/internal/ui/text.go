@@ -92,12 +92,14 @@ func (t *Text) lane(e plans.Event) *laneView {
 	key := e.Host + "/" + e.Service
 	l := t.lanes[key]
 	if l == nil {
+		for _, known := range t.lanes {
+			t.several = t.several || known.service != e.Service
+		}
 		l = &laneView{host: e.Host, service: e.Service, steps: map[string]*stepView{}}
 		t.lanes[key] = l
 		t.order = append(t.order, key)
 		sort.SliceStable(t.order, func(i, j int) bool { return t.before(t.order[i], t.order[j]) })
 		t.wave = append(t.wave, key)
-		t.several = t.several || e.Service != t.lanes[t.order[0]].service
 	}
 	return l
 }
