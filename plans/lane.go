@@ -357,7 +357,7 @@ func (l *lane) journal(ctx context.Context, step string, invocations map[string]
 // commit makes the release the installed one, or gives the lease of a restart back. When the answer is lost it is asked
 // for again: committing is decided, and doing it twice does no harm.
 func (l *lane) commit(keep Phase) {
-	ctx, cancel := context.WithTimeout(context.Background(), rollbackLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), l.rollbackLimit())
 	defer cancel()
 	l.phase(context.Background(), keep)
 	if l.failure != nil && l.failure.lost && l.reconnect(ctx) == nil {

@@ -62,13 +62,15 @@ func (l *lease) end() {
 	l.done.Wait()
 }
 
-// Rolling back may take a restart of the old unit: 30 s to become active, and as much again for a busy host.
 const (
-	rollbackLimit  = 3 * time.Minute
 	lockLimit      = 40 * time.Second // the host waits 30 s for a command that is deciding something
 	reconnectTries = 4
 	reconnectPause = 2 * time.Second
 )
+
+// rollbackLimit bounds a rollback from here. The host needs as long as the new unit takes to stop and the old one to start,
+// and the old one must settle again.
+func (l *lane) rollbackLimit() time.Duration { return 5*time.Minute + l.tx.Service.Window }
 
 // callOff ends the transaction over a channel of its own while the helper is in the middle of a phase. A lock that is
 // being taken is waited for: it would be taken after all, and nobody would give it back.
@@ -87,7 +89,7 @@ func (l *lane) callOff(owned <-chan struct{}) {
 
 // takeBack asks for the rollback; off stays nil when the host did not answer.
 func (l *lane) takeBack() {
-	ctx, cancel := context.WithTimeout(context.Background(), rollbackLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), l.rollbackLimit())
 	defer cancel()
 	control, err := l.conn.Helper(ctx, steps.Program(), nil)
 	if err == nil {
@@ -116,7 +118,7 @@ func (l *lane) rollback(reason string) {
 		l.judge(answer{}) // it never got the lease
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), rollbackLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), l.rollbackLimit())
 	defer cancel()
 	var got *answer
 	err := remote.ErrLost

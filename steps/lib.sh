@@ -21,8 +21,11 @@ run() {
 	*)
 		case $1 in lock | hold) state_directories ;; esac
 		[ -d "$S" ] || die 79 "nothing is known of service $service on this host"
-		patience=90 # a rollback waits for the old unit under the lock
-		[ "$1" != renew ] || patience=5 # its answer is awaited; see plans/lease.go
+		case $1 in
+		renew) patience=5 ;;      # its answer is awaited; see plans/lease.go
+		rollback) patience=150 ;; # the guard may be at it, or one whose caller lost the connection
+		*) patience=90 ;;         # a rollback waits for the old unit under the lock
+		esac
 		flock -E 75 -w "$patience" "$S/lock" /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run "$@"
 		status=$?
 		[ "$status" != 66 ] || die 78 "cannot open $S/lock (file system full or read-only?)"
@@ -116,13 +119,20 @@ load() {
 
 save() { # STATE
 	state=$1
-	{
-		printf 'version=1\nstate=%s\ntoken=%s\nboot=%s\nrelease=%s\nprevious=%s\nwindow=%s\nowner=%s\nsince=%s\n' \
-			"$state" "$token" "$booted" "$release" "$previous" "$window" "$owner" "$since"
-		printf '%s' "$files" | while read -r line; do printf 'file=%s\n' "$line"; done
-		printf '%s' "$runs" | while read -r line; do printf 'run=%s\n' "$line"; done
-	} | put "$S/record" || die 78 "cannot write $S/record (file system full or read-only?)"
+	record | put "$S/record" && return
+	rm -f "$S/reserve" # a release that fills the disk must not keep the host from going back
+	record | put "$S/record" || die 78 "cannot write $S/record (file system full or read-only?)"
 }
+
+record() {
+	printf 'version=1\nstate=%s\ntoken=%s\nboot=%s\nrelease=%s\nprevious=%s\nwindow=%s\nowner=%s\nsince=%s\n' \
+		"$state" "$token" "$booted" "$release" "$previous" "$window" "$owner" "$since"
+	printf '%s' "$files" | while read -r line; do printf 'file=%s\n' "$line"; done
+	printf '%s' "$runs" | while read -r line; do printf 'run=%s\n' "$line"; done
+}
+
+# reserve: room for the records to come. Any bytes will do.
+reserve() { printf '%s\n' "$SEATRIAL_PROGRAM" >"$S/reserve" && sync "$S/reserve"; }
 
 unfinished() { case $state in LOCKED | STAGED | ARMED | TRIAL | COMMITTING | REVERTING) return 0 ;; esac; return 1; }
 

@@ -21,6 +21,7 @@ verb_lock() { # TOKEN LEASE WINDOW RELEASE PREVIOUS OWNER SINCE ITEM...: file=PA
 		run=*) read_words "${item#run=}" && lock_run "$word1" "$word2" ;;
 		esac
 	done
+	reserve || die 78 "cannot write to $S (file system full or read-only?)"
 	set_deadline "$lease" || die 78 "cannot write $R/deadline (is /run full?)"
 	save LOCKED
 }
@@ -71,6 +72,7 @@ verb_release() { # TOKEN
 
 finish() { # STATE: the transaction is over; only the record and the releases stay
 	printf '%s' "$files" | while read -r path _; do rm -f "$(stage_of "$path")" "$(stage_of "$path").tmp"; done
+	rm -f "$S/reserve"
 	save "$1"
 	say state "$1"
 	rm -rf "$R"

@@ -39,7 +39,11 @@ recover() { # REASON; status 11: back on the old unit, which is not healthy
 	esac
 	restore_files
 	healthy=yes
-	[ -z "$dirty" ] || revert_units
+	if [ -n "$dirty" ]; then
+		revert_units
+	elif [ "$state/$verb" = REVERTING/rollback ]; then
+		await_units # the boot brought the old ones back, or did it?
+	fi
 	[ -z "$dirty" ] || ! changes || remember rolled-back
 	finish REVERTED
 	[ -n "$healthy" ] || return 11
@@ -124,15 +128,17 @@ END
 	await_units
 }
 
-# What ran before must settle again, all units at once: active within 30 s, and then undisturbed for the window.
+# What ran before must settle again, all units at once: active within 30 s, and then undisturbed for the window. As long
+# as systemd is at work on a job (the new unit stops slowly, the old one starts slowly) it is given 100 s.
 await_units() {
 	now
 	began=$now steady='' settled=''
 	while look_back; do
 		now
+		[ -n "$trouble$ran" ] || break
 		if [ -n "$trouble" ]; then
 			steady='' settled=''
-			[ "$((now - began))" -lt 30 ] || break
+			[ "$((now - began))" -lt "${busy:-30}" ] || break
 		else
 			[ -n "$steady" ] || steady=$now
 			[ "$((now - steady))" -lt "${window:-15}" ] || break
@@ -154,12 +160,20 @@ END
 
 # look_back sets trouble to what is not as it should be; 1: waiting longer will not help
 look_back() {
-	trouble=''
+	trouble='' ran='' busy=''
 	while read -r unit _ _ was _; do
-		case $was in active | reloading | activating) ;; *) continue ;; esac
+		[ -n "$unit" ] || continue
 		show "$unit"
+		case $was in
+		active | reloading | activating) ran=yes ;;
+		*)
+			[ "$ActiveState" != deactivating ] || trouble="the new $unit does not stop: $(how_it_ended)" busy=100
+			continue
+			;;
+		esac
+		[ -z "$Job" ] || busy=100
 		case $ActiveState/$SubState/$Job in
-		active/*/) # and no job is waiting
+		active/*/ | reloading/*/) # and no job is waiting
 			case $settled in
 			*" $unit $InvocationID "*) ;;
 			*" $unit "*) trouble="$unit does not stay up: $(how_it_ended)" && return 1 ;;
