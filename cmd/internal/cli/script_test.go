@@ -141,6 +141,7 @@ var unstable = []struct {
 	{regexp.MustCompile(`\bpid \d+`), "pid N"},
 	{regexp.MustCompile(`\[\d{3,}\]: `), "[N]: "},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "INVOCATION"},
+	{regexp.MustCompile(`\[127\.0\.0\.1\]:\d+`), "[HOST]:PORT"},
 	{regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}`), "SHA256:KEY"},
 	{regexp.MustCompile(`locked by \S+ \(pid N\)`), "locked by OWNER (pid N)"},
 }
