@@ -31,6 +31,7 @@ type Event struct {
 	Status      Status       `json:"status,omitempty"`  // step.finished
 	Kind        OutputKind   `json:"kind,omitempty"`    // step.output
 	Check       string       `json:"check,omitempty"`   // step.output of a check: its name
+	Unit        string       `json:"unit,omitempty"`    // step.output of a journal
 	Text        string       `json:"text,omitempty"`    // step.output; why, for step.finished, host.finished, run.finished
 	Hint        string       `json:"hint,omitempty"`    // what to do next
 	Wave        int          `json:"wave,omitempty"`    // from 1

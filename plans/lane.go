@@ -142,10 +142,11 @@ func (l *lane) choose(ctx context.Context) error {
 		l.tx.Previous = releaseID(now.Add(-time.Second), files)
 	}
 	l.tx.Release = releaseID(now, l.tx.Service.Files)
-	if current != "" && (l.tx.Unchanged() || !l.run.Order.Plan.commits()) {
+	if current != "" && l.tx.Unchanged() {
 		l.tx.Release = current
 	}
 	if !l.run.Order.Plan.commits() {
+		l.tx.Release = current
 		l.tx.Service.Files = files // nothing is copied: old and new are the same
 	}
 	return nil
@@ -165,9 +166,14 @@ func (l *lane) chooseOlder(ctx context.Context) error {
 	if id == "" {
 		id = h.before(current)
 	}
-	if id == "" || id == current {
+	switch {
+	case id == "":
 		return &remote.Error{Op: "rollback", Err: errors.New("there is no release to go back to"),
 			Hint: "the host keeps the releases that seatrial committed; this one has none before the current"}
+	case id == current:
+		return &remote.Error{Op: "rollback", Err: fmt.Errorf("release %s is what is installed", id), Hint: "seatrial restart restarts it"}
+	case !h.has(id):
+		return &remote.Error{Op: "rollback", Err: fmt.Errorf("release %s is not kept on this host", id), Hint: h.hint()}
 	}
 	kept, err := l.readRelease(ctx, id)
 	if err != nil {
@@ -181,13 +187,17 @@ func (l *lane) chooseOlder(ctx context.Context) error {
 	return nil
 }
 
-// withFiles is the service with the files of another release; files that this one does not have are left alone.
+// withFiles is the service with the files of another release. A companion that it did not have yet is to be absent; a unit
+// that it did not have is left alone.
 func withFiles(s steps.Service, kept map[string][]byte) steps.Service {
 	var files []steps.File
 	var runs []steps.Run
 	for _, f := range s.Files {
 		content, ok := kept[f.Path[strings.LastIndex(f.Path, "/")+1:]]
 		if !ok {
+			if absent := (steps.File{Path: f.Path, Digest: "none"}); !absent.Unit() {
+				files = append(files, absent)
+			}
 			continue
 		}
 		files = append(files, steps.File{Path: f.Path, Content: content, Digest: digestOf(content)})
@@ -213,7 +223,7 @@ func (l *lane) readRelease(ctx context.Context, id string) (map[string][]byte, e
 		}
 	})
 	if err == nil && results[0].Code != 0 {
-		err = &remote.Error{Op: "rollback", Err: errors.New(why), Hint: "the host keeps the releases listed in /var/lib/seatrial/SERVICE/history"}
+		err = &remote.Error{Op: "rollback", Err: errors.New(why), Hint: history(l.tx.Facts.Releases).hint()}
 	}
 	return kept, err
 }
@@ -348,8 +358,8 @@ func (l *lane) journal(ctx context.Context, step string, invocations map[string]
 	defer cancel()
 	_, _ = l.helper.Do(ctx, []remote.Request{steps.JournalRequest(l.tx, journalLines, invocations)}, func(r remote.Reply) {
 		if r.Key == "journal" {
-			_, lines, _ := strings.Cut(r.Text, "\n")
-			l.emit(Event{Type: StepOutput, Step: step, Kind: JournalLines, Text: lines})
+			unit, lines, _ := strings.Cut(r.Text, "\n")
+			l.emit(Event{Type: StepOutput, Step: step, Kind: JournalLines, Unit: unit, Text: lines})
 		}
 	})
 }

@@ -49,15 +49,13 @@ func (r *Run) Preview() []HostPreview {
 	return all
 }
 
-// Planned ends a run that was only surveyed: it reports what stands in the way, and gives the exit code.
-func (r *Run) Planned() int {
-	code := r.ExitCode()
+// Planned ends a run that was only surveyed, with this exit code: it reports what stands in the way.
+func (r *Run) Planned(code int) {
 	var hosts []HostResult
 	for _, l := range r.lanes {
 		hosts = append(hosts, l.result)
 	}
 	r.emit(Event{Type: RunFinished, ExitCode: &code, Hosts: hosts})
-	return code
 }
 
 // ExitCode of a run that is only previewed: what stands in the way.

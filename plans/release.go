@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/seatrial/seatrial/inventory"
@@ -118,6 +120,24 @@ func (h history) before(id string) string {
 		}
 	}
 	return best
+}
+
+func (h history) has(id string) bool {
+	return slices.ContainsFunc(h, func(p steps.Past) bool { return p.ID == id })
+}
+
+// hint names the newest releases.
+func (h history) hint() string {
+	var ids []string
+	for i := len(h) - 1; i >= 0 && len(ids) < 5; i-- {
+		if !slices.Contains(ids, h[i].ID) && h[i].Outcome != "rolled-back" {
+			ids = append(ids, h[i].ID)
+		}
+	}
+	if ids == nil {
+		return "seatrial has committed nothing on this host yet"
+	}
+	return "the host keeps " + strings.Join(ids, ", ")
 }
 
 func hasDigest(id, digest string) bool {

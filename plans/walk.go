@@ -199,13 +199,13 @@ func (w *walk) fail() {
 		f.text = fmt.Sprintf("the host's script ended with status %d and no word: %s", f.code, w.lane.helper.Stderr())
 	}
 	if f.hint == "" {
-		f.hint = hintFor(f.code)
+		f.hint = hintFor(f.code, f.step)
 	}
 	w.lane.locked = f.code == steps.StatusLocked
 	w.finish(Failed, f.text)
 }
 
-func hintFor(code int) string {
+func hintFor(code int, step string) string {
 	switch code {
 	case steps.StatusLocked:
 		return "wait for the other run; a dead run's lease ends by itself"
@@ -214,7 +214,10 @@ func hintFor(code int) string {
 	case steps.StatusDrift:
 		return "look at what changed, then run plan again"
 	case steps.StatusUnit:
-		return "the journal lines of this start say why"
+		if step == (steps.UnitCopy{}).Name() {
+			return "the lint lines above say why; nothing was changed on this host"
+		}
+		return "the unit's journal says why: seatrial logs"
 	case steps.StatusSystemd:
 		return "look at `journalctl -u init.scope` and `systemctl status` on the host"
 	}
@@ -236,7 +239,7 @@ func (w *walk) probe(ctx context.Context) error {
 	if err != nil {
 		text, hint := message(err)
 		if hint == "" {
-			hint = hintFor(steps.StatusUnit)
+			hint = hintFor(steps.StatusUnit, w.current())
 		}
 		w.lane.failure = &failure{step: w.current(), text: text, hint: hint, code: steps.StatusUnit}
 		w.finish(Failed, text)

@@ -190,7 +190,9 @@ type failedHandshake struct {
 
 func (f *failedHandshake) explain(err error) *Error {
 	e := f.classify(err)
-	e.cause = err
+	if e != f.check.failure { // err wraps that one itself
+		e.cause = err
+	}
 	return e
 }
 

@@ -35,6 +35,7 @@ roll_forward() {
 			trouble="cannot rename the new $path into place (read-only file system?)"
 			mv -fT "$(stage_of "$path")" "$path" && sync "${path%/*}" || return 1
 		fi
+		[ "$new" != none ] || rm -f "$path"
 		trouble="$path is not the new one, and its stage is gone"
 		[ "$(digest "$path")" = "$new" ] || return 1
 	done <<END

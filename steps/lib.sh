@@ -188,7 +188,7 @@ is_active() { case $ActiveState in active | reloading) return 0 ;; esac; return 
 how_it_ended() { # after show: one line a person can use
 	printf '%s/%s, Result=%s' "$ActiveState" "$SubState" "$Result"
 	[ "${ExecMainCode:-0}" = 0 ] || printf ', main process %s %s' "$(exit_word "$ExecMainCode")" "$ExecMainStatus"
-	[ "${NRestarts:-0}" = 0 ] || printf ', restarted %s times' "$NRestarts"
+	case ${NRestarts:-0} in 0) ;; 1) printf ', restarted once' ;; *) printf ', restarted %s times' "$NRestarts" ;; esac
 }
 
 exit_word() { case $1 in 1) echo exited ;; 2) echo killed by signal ;; 3) echo dumped core ;; *) echo code "$1" ;; esac; }

@@ -9,7 +9,7 @@ verb_unit_copy() { # TOKEN (PATH CONTENT)...
 	rm -rf "$S/prev" "$R/verify" && mkdir -p "$S/prev" "$R/verify" "$S/releases/$release" ||
 		die 78 "cannot create directories in $S (file system full?)"
 	while [ $# -gt 1 ]; do
-		stage "$1" "$2"
+		[ "$(wanted "$1")" = none ] || stage "$1" "$2" # a companion that the release does not have
 		shift 2
 	done
 	keep_old

@@ -21,12 +21,17 @@ func (s UnitCopy) Preview(t Transaction) []Line {
 	for _, f := range t.Service.Files {
 		have := t.Facts.File(f.Path)
 		switch {
+		case f.Digest == none && have.Digest != none:
+			lines = append(lines, Line{s.Name(), "remove " + f.Path + ": that release does not have it", true})
+			continue
+		case have.Digest == f.Digest && f.Digest == none:
+			continue
+		case have.Digest == f.Digest:
+			lines = append(lines, Line{s.Name(), f.Path + " is unchanged", false})
 		case have.Digest == none:
 			lines = append(lines, Line{s.Name(), "new " + f.Path, true})
-		case have.Digest != f.Digest:
-			lines = append(lines, Line{s.Name(), fmt.Sprintf("update %s (%.8s -> %.8s)", f.Path, have.Digest, f.Digest), true})
 		default:
-			lines = append(lines, Line{s.Name(), f.Path + " is unchanged", false})
+			lines = append(lines, Line{s.Name(), fmt.Sprintf("update %s (%.8s -> %.8s)", f.Path, have.Digest, f.Digest), true})
 		}
 		if have.Digest != none && (have.Mode != "644" || have.Owner != "root" || have.Group != "root") {
 			lines = append(lines, Line{s.Name(), fmt.Sprintf("%s: %s:%s mode %s -> root:root mode 644", f.Path, have.Owner, have.Group, have.Mode), true})

@@ -80,7 +80,8 @@ func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view)
 	run := p.runner(inv, v.show).Survey(c.Context, order)
 	defer run.Close()
 	if c.Bool("dry-run") {
-		return p.preview(run, v)
+		p.preview(run, v)
+		return planned(run, v.show, run.ExitCode())
 	}
 	if limit := c.Duration("wait"); limit > 0 && run.ExitCode() == plans.ExitLocked {
 		if _, text := v.show.(*ui.Text); text {
@@ -89,9 +90,7 @@ func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view)
 		run.Await(c.Context, limit)
 	}
 	if asks && run.ExitCode() == plans.ExitOK {
-		if err := p.preview(run, v); err != nil {
-			return err
-		}
+		p.preview(run, v)
 		if !p.ask(c.Context, fmt.Sprintf("%s on %d hosts of %s?", plan.Name, len(order.Hosts), name)) {
 			return &usageError{"aborted, no changes made", ""}
 		}
@@ -105,15 +104,18 @@ func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view)
 }
 
 // planned ends a run that was only looked at. As text everything has been said by then; JSON has its last line.
-func planned(run *plans.Run, show ui.Display) int {
+func planned(run *plans.Run, show ui.Display, code int) error {
 	if _, ok := show.(*ui.JSON); ok {
-		return run.Planned()
+		run.Planned(code)
 	}
-	return run.ExitCode()
+	if code != plans.ExitOK {
+		return exit(code)
+	}
+	return nil
 }
 
 // preview shows what would be done, and what stands in the way.
-func (p *program) preview(run *plans.Run, v view) error {
+func (p *program) preview(run *plans.Run, v view) {
 	previews := run.Preview()
 	if j, ok := v.show.(*ui.JSON); ok {
 		for _, preview := range previews {
@@ -122,8 +124,4 @@ func (p *program) preview(run *plans.Run, v view) error {
 	} else {
 		ui.Preview(p.out, v.style, previews)
 	}
-	if code := planned(run, v.show); code != plans.ExitOK {
-		return exit(code)
-	}
-	return nil
 }

@@ -54,7 +54,9 @@ func (p *program) logs(c *cli.Context) error {
 			return nil
 		}
 	}
-	if code := run.Planned(); code != plans.ExitOK {
+	code := run.ExitCode()
+	run.Planned(code) // names the hosts that could not be asked
+	if code != plans.ExitOK {
 		return exit(code)
 	}
 	return nil

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/seatrial/seatrial/plans"
@@ -34,16 +36,11 @@ func (p *program) plan(c *cli.Context) error {
 	show, style := p.display(c)
 	run := p.runner(inv, show).Survey(c.Context, order)
 	defer run.Close()
-	if err := p.preview(run, view{show, style}); err != nil {
-		return err
+	p.preview(run, view{show, style})
+	code := run.ExitCode()
+	changes := slices.ContainsFunc(run.Preview(), func(p plans.HostPreview) bool { return p.Changes })
+	if code == plans.ExitOK && changes && c.Bool("detailed-exitcode") {
+		code = plans.ExitChanges
 	}
-	if !c.Bool("detailed-exitcode") {
-		return nil
-	}
-	for _, preview := range run.Preview() {
-		if preview.Changes {
-			return exit(plans.ExitChanges)
-		}
-	}
-	return nil
+	return planned(run, show, code)
 }

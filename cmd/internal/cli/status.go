@@ -59,10 +59,7 @@ func (p *program) status(c *cli.Context) error {
 	} else {
 		statusTable(p.out, rows)
 	}
-	if code := planned(run, show); code != plans.ExitOK {
-		return exit(code)
-	}
-	return nil
+	return planned(run, show, run.ExitCode())
 }
 
 func statusRows(all []plans.HostFacts) []statusRow {

@@ -33,7 +33,7 @@ type Text struct {
 type laneView struct {
 	host, service string
 	steps         map[string]*stepView
-	journal       []string // of starts that failed, not yet shown
+	journal       []unitJournal // of starts that failed, not yet shown
 	out           bool     // failed, or over
 }
 
@@ -164,7 +164,7 @@ func (t *Text) output(e plans.Event) {
 		text = t.Style.warn("lint: " + text)
 	case plans.JournalLines: // of several hosts: they wait until all have told why they failed
 		l := t.lane(e)
-		l.journal = append(l.journal, text)
+		l.journal = append(l.journal, unitJournal{e.Unit, text})
 		return
 	}
 	s.lines = append(s.lines, strings.TrimRight(text, "\n"))
@@ -222,13 +222,15 @@ func (t *Text) flush() {
 	t.journals()
 }
 
+type unitJournal struct{ unit, text string }
+
 // journals shows the evidence, host by host in the inventory's order.
 func (t *Text) journals() {
 	for _, key := range t.order {
 		l := t.lanes[key]
-		for _, text := range l.journal {
-			t.say("%s\n", t.Style.dim(fmt.Sprintf("    journal of %s, this start only:", t.name(l))))
-			t.say("%s", indent("      ", text))
+		for _, j := range l.journal {
+			t.say("%s\n", t.Style.dim(fmt.Sprintf("    journal of %s on %s, this start only:", j.unit, t.name(l))))
+			t.say("%s", indent("      ", j.text))
 		}
 		l.journal = nil
 	}
