@@ -383,6 +383,9 @@ func TestSteps(t *testing.T) {
 				tt.setup(b)
 			}
 			b.expect(b.do(tt.step), tt.code, tt.words)
+			if tt.name == "no rename" {
+				b.expectState("COMMITTING") // decided, and written down before the rename
+			}
 			for _, f := range []string{"guard", "reload", "commit"} {
 				b.host.Heal(f)
 			}

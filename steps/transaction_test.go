@@ -348,7 +348,7 @@ func TestRolledBackAndNotHealthy(t *testing.T) {
 func TestOverTheDistributionsUnit(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "", unit("new"))
-	const vendor = "/usr/lib/systemd/system/web.service"
+	const vendor = "/lib/systemd/system/web.service"
 	b.install(vendor, unit("vendor"))
 	b.upTo("COMMITTED")
 	b.runs(unit("new"))
@@ -358,6 +358,30 @@ func TestOverTheDistributionsUnit(t *testing.T) {
 		t.Error("ours is still there")
 	}
 	b.nothingLeft()
+}
+
+// What is deployed over a crash loop does not inherit its restart counter.
+func TestOverACrashLoop(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, unit("--crash-after=8s", "Restart=always", "RestartSec=1"), unit("new"))
+	b.host.Advance(60 * time.Second)
+	if b.host.Unit("web.service").NRestarts == 0 {
+		t.Fatal("the old unit was not restarted")
+	}
+	b.upTo("COMMITTED")
+	b.runs(unit("new"))
+}
+
+// Arming the guard renews the lease: preparing many hosts may have taken most of it.
+func TestGuardRenews(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, unit("old"), unit("new"))
+	b.upTo("STAGED")
+	b.host.Advance(55 * time.Second)
+	b.must(Guard{})
+	b.host.Advance(30 * time.Second)
+	b.must(Trial{}, Reload{}, Start{}, Settle{}, Verify{}, Commit{})
+	b.runs(unit("new"))
 }
 
 // A restart holds the lease, restarts and gives the lease back; there are no files in it.
@@ -385,7 +409,7 @@ func TestJournal(t *testing.T) {
 	b.do(Settle{})
 	_, id, _ := strings.Cut(b.says("invocation"), " ")
 	for _, invocations := range []map[string]string{nil, {"web.service": id}} {
-		if code := b.ask(JournalRequest(b.tx, 50, invocations)); code != 0 || strings.Count(b.says("journal"), "Starting web.service") != 1 ||
+		if code := b.ask(JournalRequest(b.tx, 50, invocations)); code != 0 || strings.Count(b.says("journal"), " ready\n") != 1 ||
 			!strings.Contains(b.says("journal"), "fatal: giving up") || !strings.HasPrefix(b.says("journal"), "web.service\n") {
 			t.Errorf("status %d, journal %q", code, b.says("journal"))
 		}
@@ -396,7 +420,7 @@ func TestJournal(t *testing.T) {
 	}
 	b.ask(LogsRequest(b.tx, 100, ""))
 	lines, cursor, ok := strings.Cut(b.says("logs"), "-- cursor: ")
-	if !ok || strings.Count(lines, "Starting web.service") != 2 {
+	if !ok || strings.Count(lines, " ready\n") != 2 {
 		t.Errorf("logs %q", b.says("logs"))
 	}
 	b.ask(LogsRequest(b.tx, 100, strings.TrimSpace(cursor)))
