@@ -199,13 +199,13 @@ func (w *walk) fail() {
 		f.text = fmt.Sprintf("the host's script ended with status %d and no word: %s", f.code, w.lane.helper.Stderr())
 	}
 	if f.hint == "" {
-		f.hint = hintFor(f.code, f.step)
+		f.hint = w.hint(f.code)
 	}
 	w.lane.locked = f.code == steps.StatusLocked
 	w.finish(Failed, f.text)
 }
 
-func hintFor(code int, step string) string {
+func (w *walk) hint(code int) string {
 	switch code {
 	case steps.StatusLocked:
 		return "wait for the other run; a dead run's lease ends by itself"
@@ -214,8 +214,11 @@ func hintFor(code int, step string) string {
 	case steps.StatusDrift:
 		return "look at what changed, then run plan again"
 	case steps.StatusUnit:
-		if step == (steps.UnitCopy{}).Name() {
+		switch {
+		case w.current() == (steps.UnitCopy{}).Name():
 			return "the lint lines above say why; nothing was changed on this host"
+		case w.lane.touched:
+			return "the journal lines of this start say why"
 		}
 		return "the unit's journal says why: seatrial logs"
 	case steps.StatusSystemd:
@@ -239,7 +242,7 @@ func (w *walk) probe(ctx context.Context) error {
 	if err != nil {
 		text, hint := message(err)
 		if hint == "" {
-			hint = hintFor(steps.StatusUnit, w.current())
+			hint = w.hint(steps.StatusUnit)
 		}
 		w.lane.failure = &failure{step: w.current(), text: text, hint: hint, code: steps.StatusUnit}
 		w.finish(Failed, text)

@@ -34,7 +34,7 @@ type laneView struct {
 	host, service string
 	steps         map[string]*stepView
 	journal       []unitJournal // of starts that failed, not yet shown
-	out           bool     // failed, or over
+	out           bool          // failed, or over
 }
 
 type stepView struct {
