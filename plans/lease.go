@@ -64,6 +64,7 @@ func (l *lease) end() {
 
 const (
 	lockLimit      = 40 * time.Second // the host waits 30 s for a command that is deciding something
+	killed         = 128              // statuses beyond: the host's script was killed, and asking again does no harm
 	reconnectTries = 4
 	reconnectPause = 2 * time.Second
 )
@@ -123,6 +124,9 @@ func (l *lane) rollback(reason string) {
 	var got *answer
 	err := remote.ErrLost
 	if !l.failure.lost {
+		got, err = l.askRollback(ctx, l.helper, reason)
+	}
+	if err == nil && got.code > killed {
 		got, err = l.askRollback(ctx, l.helper, reason)
 	}
 	l.endLease()
@@ -212,7 +216,7 @@ func (l *lane) judge(got answer) {
 	switch {
 	case got.state == "COMMITTED": // the commit had been decided, and recovery went forward
 		text = "the commit had been decided before: it is finished"
-		l.result.Release = l.tx.Release
+		l.committed, l.failure, l.result.Release = true, nil, l.tx.Release
 		l.end(Deployed)
 	case !l.run.Order.Plan.commits() && l.verified && got.code == 0:
 		text = "restarted, settled and verified; there is nothing to take back"

@@ -148,6 +148,9 @@ func (r *Run) stop(ctx context.Context, lanes, wave []*lane, keep Phase) {
 			if l.touched {
 				l.rollback(why)
 			}
+			if l.committed { // its commit was under way, and came first
+				l.rollback(why)
+			}
 		})
 	}
 	var rest []*lane
