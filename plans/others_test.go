@@ -1,0 +1,171 @@
+package plans
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seatrial/seatrial/inventory"
+)
+
+// again carries out another plan on the same hosts.
+func (f *fleet) again(ctx context.Context, p Plan, fresh string) int {
+	f.forget()
+	f.order.Plan = p
+	f.order.Services = []*inventory.Service{web(fresh)}
+	f.order.Services[0].Settle.Window = 2 * time.Second
+	return f.run(ctx)
+}
+
+func (f *fleet) expect(code, want int, outcomes string) {
+	f.t.Helper()
+	if code != want || f.outcomes() != outcomes {
+		f.t.Errorf("exit code %d, want %d; outcomes %s, want %s\n%+v", code, want, f.outcomes(), outcomes, f.results())
+	}
+}
+
+// clock makes every run one second later than the one before, as release ids need it.
+func (f *fleet) clock() {
+	at := f.runner.Now()
+	f.runner.Now = func() time.Time {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		at = at.Add(time.Second)
+		return at
+	}
+}
+
+func TestRollbackPlan(t *testing.T) {
+	t.Parallel()
+	f := short(t, 2, unit("old"), unit("new"))
+	f.clock()
+	f.expect(f.run(t.Context()), ExitOK, "deployed deployed")
+	first := f.result("web-1").Release
+
+	f.expect(f.again(t.Context(), Deploy(), unit("newer")), ExitOK, "deployed deployed")
+	f.expect(f.again(t.Context(), Deploy(), unit("newer")), ExitOK, "unchanged unchanged")
+
+	f.expect(f.again(t.Context(), Rollback(), unit("whatever the inventory says")), ExitOK, "deployed deployed")
+	if got := f.result("web-1").Release; got != first {
+		t.Errorf("back to %s, want %s", got, first)
+	}
+	f.runs("web-1", unit("new"))
+
+	f.expect(f.again(t.Context(), Rollback(), unit("x")), ExitOK, "deployed deployed") // to what was found by hand
+	f.runs("web-2", unit("old"))
+
+	f.expect(f.again(t.Context(), Rollback(), unit("x")), ExitRefused, "refused refused")
+	if r := f.result("web-1"); !strings.Contains(r.Text, "there is no release to go back to") {
+		t.Errorf("%+v", r)
+	}
+	f.order.To = "20200101T000000Z-00000000"
+	f.expect(f.again(t.Context(), Rollback(), unit("x")), ExitRefused, "refused refused")
+	f.order.To = first
+	f.expect(f.again(t.Context(), Rollback(), unit("x")), ExitOK, "deployed deployed")
+	f.runs("web-1", unit("new"))
+}
+
+// A release that failed is not gone back to, and the release that runs is named.
+func TestRollbackAfterAFailure(t *testing.T) {
+	t.Parallel()
+	f := short(t, 1, unit("old"), unit("new"))
+	f.clock()
+	f.expect(f.run(t.Context()), ExitOK, "deployed")
+	good := f.result("web-1").Release
+	f.expect(f.again(t.Context(), Deploy(), unit("--crash-after=1s")), ExitFailed, "rolled-back")
+	if got := f.result("web-1").Release; got != good {
+		t.Errorf("runs %q, want %q", got, good)
+	}
+	f.expect(f.again(t.Context(), Rollback(), unit("x")), ExitOK, "deployed")
+	f.runs("web-1", unit("old"))
+}
+
+func TestRestartPlan(t *testing.T) {
+	t.Parallel()
+	f := short(t, 2, unit("old"), unit("new"))
+	before := f.hosts["web-1"].Unit("web.service").InvocationID
+	f.expect(f.again(t.Context(), Restart(), unit("new")), ExitOK, "unchanged unchanged")
+	f.runs("web-1", unit("old")) // what is installed, not what the inventory has
+	if f.hosts["web-1"].Unit("web.service").InvocationID == before {
+		t.Error("it was not restarted")
+	}
+	if got := record(f.hosts["web-1"], "state"); got != "RELEASED" {
+		t.Errorf("the record is in state %s", got)
+	}
+	_ = f.hosts["web-2"].Fail("start")
+	f.expect(f.again(t.Context(), Restart(), unit("new")), ExitLook, "unchanged rollback-failed")
+	f.runs("web-1", unit("old"))
+}
+
+func TestCheckPlan(t *testing.T) {
+	t.Parallel()
+	f := short(t, 2, unit("old"), unit("new"))
+	f.expect(f.again(t.Context(), Check(), unit("new")), ExitOK, "unchanged unchanged")
+	f.hosts["web-2"].StopUnit("web.service")
+	f.expect(f.again(t.Context(), Check(), unit("new")), ExitFailed, "unchanged failed")
+	for _, h := range f.hosts {
+		if h.Exists("/var/lib/seatrial") || h.Exists("/run/seatrial") {
+			t.Errorf("%s: a check left something behind", h.Name())
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	f.each = func(_ int, e Event) {
+		if e.Type == StepStarted && e.Step == "verify" {
+			cancel()
+		}
+	}
+	code := f.again(ctx, Check(), unit("new"))
+	if code != ExitInterrupted || f.hosts["web-1"].Exists("/var/lib/seatrial") {
+		t.Errorf("exit code %d, %+v", code, f.results())
+	}
+}
+
+// Two runs meet: one of them deploys, the other is told who holds the host.
+func TestTwoRuns(t *testing.T) {
+	t.Parallel()
+	f := short(t, 2, unit("old"), unit("new"))
+	other := *f.runner
+	var lost []Event
+	other.Owner, other.Emit = "other@there", func(e Event) { lost = append(lost, e) }
+	code := -1
+	f.each = func(_ int, e Event) {
+		if line(e) == "step.started web-1 settle" {
+			run := other.Survey(t.Context(), f.order)
+			code = run.Do(t.Context())
+			run.Close()
+		}
+	}
+	f.expect(f.run(t.Context()), ExitOK, "deployed deployed")
+	if code != ExitLocked {
+		t.Errorf("the other: exit code %d, %+v", code, lost)
+	}
+	if r := lost[len(lost)-1].Hosts[0]; r.Outcome != Refused || !strings.Contains(r.Text, "locked by tester@here") {
+		t.Errorf("the other is told %+v", r)
+	}
+}
+
+// Several services on a host are transactions of their own.
+func TestTwoServices(t *testing.T) {
+	t.Parallel()
+	f := short(t, 1, unit("old"), unit("new"))
+	second := web(unit("--listen=none"))
+	second.Name, second.Units[0].Name, second.Verify.Listen = "job", "job.service", nil
+	second.Settle.Window = 2 * time.Second
+	f.order.Services = append(f.order.Services, second)
+	f.order.Hosts[0].Services = []string{"web", "job"}
+	f.expect(f.run(t.Context()), ExitOK, "deployed deployed")
+	f.runs("web-1", unit("new"))
+	if u := f.hosts["web-1"].Unit("job.service"); u.Active != "active" || u.FileState != "enabled" {
+		t.Errorf("job.service is %s, %s", u.Active, u.FileState)
+	}
+	f.hosts["web-1"].StopUnit("job.service")
+	f.forget()
+	second.Units[0] = unitOf("job.service", unit("--listen=none --crash-after=1s"))
+	f.order.Services[0].Units[0] = unitOf("web.service", unit("newer"))
+	f.expect(f.run(t.Context()), ExitFailed, "rolled-back rolled-back")
+	f.runs("web-1", unit("new"))
+	if u := f.hosts["web-1"].Unit("job.service"); u.Active != "inactive" {
+		t.Errorf("job.service did not run before, and is %s", u.Active)
+	}
+}
