@@ -257,7 +257,7 @@ func set(text string) []byte {
 	for name, members := range classes {
 		text = strings.ReplaceAll(text, name, members)
 	}
-	text = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\r`, "\r", `\0`, "\x00", `\\`, `\`).Replace(text)
+	text = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\r`, "\r", `\000`, "\x00", `\0`, "\x00", `\\`, `\`).Replace(text)
 	var all []byte
 	for i := 0; i < len(text); i++ {
 		if i+2 < len(text) && text[i+1] == '-' {

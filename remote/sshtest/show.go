@@ -60,8 +60,12 @@ func (u *unit) serviceProperties() []property {
 	if restart == "" {
 		restart = "no"
 	}
+	kind := f.serviceType()
+	if u.load == "not-found" {
+		kind = ""
+	}
 	return []property{
-		{"Type", f.serviceType()},
+		{"Type", kind},
 		{"Restart", restart},
 		{"RestartUSec", span(f.restartDelay())},
 		{"TimeoutStartUSec", span(f.duration("Service.TimeoutStartSec", 90*time.Second))},

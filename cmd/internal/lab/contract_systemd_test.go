@@ -10,51 +10,19 @@ func fileScenarios() []scenario {
 			service $trial/$u new; where
 			reload; where; words
 			systemctl restart $u; words; state
-			rm $trial/$u; where; reload; where; words`, want: `
-			loaded /etc/systemd/system/UNIT.service reload=no
-			loaded /etc/systemd/system/UNIT.service reload=no
-			loaded /run/systemd/system.control/UNIT.service reload=no
-			runs app old
-			runs app new
-			active/running success
-			loaded /run/systemd/system.control/UNIT.service reload=yes
-			loaded /etc/systemd/system/UNIT.service reload=no
-			runs app new`},
+			rm $trial/$u; where; reload; where; words`},
 		{name: "search path", script: `
 			for dir in /usr/lib/systemd/system /usr/local/lib/systemd/system $run $etc $trial /etc/systemd/system.control; do
 				service $dir/$u x; reload; where
 			done
-			rm /etc/systemd/system.control/$u`, want: `
-			loaded /lib/systemd/system/UNIT.service reload=no
-			loaded /usr/local/lib/systemd/system/UNIT.service reload=no
-			loaded /run/systemd/system/UNIT.service reload=no
-			loaded /etc/systemd/system/UNIT.service reload=no
-			loaded /run/systemd/system.control/UNIT.service reload=no
-			loaded /etc/systemd/system.control/UNIT.service reload=no`},
+			rm /etc/systemd/system.control/$u`},
 		{name: "daemon-reload forgotten", script: `
 			service $etc/$u old; reload; systemctl start $u
 			service $etc/$u new; where; try systemctl restart $u; words
-			reload; where; words; try systemctl restart $u; words`, want: `
-			loaded /etc/systemd/system/UNIT.service reload=yes
-			Warning: The unit file, source configuration file or drop-ins of UNIT.service changed on disk. Run 'systemctl daemon-reload' to reload units.
-			status 0
-			runs app old
-			loaded /etc/systemd/system/UNIT.service reload=no
-			runs app old
-			status 0
-			runs app new`},
+			reload; where; words; try systemctl restart $u; words`},
 		{name: "a file that is gone", script: `
 			service $etc/$u x; reload; systemctl start $u; rm $etc/$u; where; reload; where; state
-			try systemctl restart $u; state; try systemctl stop $u; where; state`, want: `
-			loaded /etc/systemd/system/UNIT.service reload=yes
-			not-found  reload=no
-			active/running success
-			Failed to restart UNIT.service: Unit UNIT.service not found.
-			status 5
-			active/running success
-			status 0
-			not-found  reload=no
-			inactive/dead success`},
+			try systemctl restart $u; state; try systemctl stop $u; where; state`},
 		{name: "unit not found", script: `
 			where; state; for verb in start restart stop reset-failed is-active is-enabled; do try systemctl $verb $u; done
 			try systemctl --no-block restart $u; try systemctl enable $u; try systemctl disable $u`},
