@@ -229,7 +229,11 @@ func (t *Text) journals() {
 	for _, key := range t.order {
 		l := t.lanes[key]
 		for _, j := range l.journal {
-			t.say("%s\n", t.Style.dim(fmt.Sprintf("    journal of %s on %s, this start only:", j.unit, t.name(l))))
+			whose := t.name(l)
+			if j.unit != "" {
+				whose = j.unit + " on " + whose
+			}
+			t.say("%s\n", t.Style.dim(fmt.Sprintf("    journal of %s, this start only:", whose)))
 			t.say("%s", indent("      ", j.text))
 		}
 		l.journal = nil
