@@ -20,7 +20,8 @@ guard() { # SERVICE TOKEN
 	SEATRIAL_PROGRAM=$(cat "$0")
 	export SEATRIAL_PROGRAM
 	use_service "$1"
-	trap 'load; [ "$token" = "$2" ] && case $state in ARMED | TRIAL | REVERTING) remove_trial ;; esac; exit 0' TERM # shutdown, soft reboot
+	mine=$2 # a trap may run inside a function, which has arguments of its own
+	trap 'load; [ "$token" = "$mine" ] && case $state in ARMED | TRIAL | REVERTING) remove_trial ;; esac; exit 0' TERM # shutdown, soft reboot
 	while :; do
 		load
 		{ [ "$token" = "$2" ] && unfinished; } || exit 0
