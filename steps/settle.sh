@@ -4,7 +4,7 @@
 verb_settle() { # TOKEN WINDOW START_TIMEOUT
 	fence "$1"
 	case $state in TRIAL | LOCKED) ;; *) die 79 "the trial was ended: $state" ;; esac
-	began_in=$state settled='' noted='' vanished=0
+	began_in=$state settled='' noted='' vanished=0 silent=0
 	now
 	begin=$now active_since=''
 	while :; do
@@ -32,6 +32,12 @@ END
 
 settle_look() { # UNIT INVOCATION_BEFORE
 	show "$1"
+	if [ -z "$LoadState" ]; then # PID 1 is busy with itself: nothing was seen, good or bad
+		silent=$((silent + 1))
+		[ "$silent" -le 10 ] || die 20 "systemd does not say how $1 is"
+		case $settled in *" $1 "*) ;; *) waiting="$1 (systemd does not answer)" ;; esac
+		return
+	fi
 	seen="${InvocationID:--}"
 	if [ "$seen" = "$2" ] || [ "$seen" = - ]; then
 		# systemd forgets a oneshot that nothing refers to. In a trial the guard does.
