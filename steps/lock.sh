@@ -9,8 +9,8 @@ verb_lock() { # TOKEN LEASE WINDOW RELEASE PREVIOUS OWNER SINCE ITEM...: file=PA
 			die 75 "locked by $owner, since $since, for release $release ($state); the lease ends in $((deadline - now)) s unless it is renewed"
 		fi
 		recover "what was left of release $release"
-		state_directories # its end removed some
 	fi
+	state_directories # the end of a run before us may have removed some since we came
 	boot
 	token=$1 booted=$boot window=$3 release=$4 previous=$5 owner=$6 since=$7 files='' runs=''
 	lease=$2
@@ -72,10 +72,10 @@ verb_release() { # TOKEN
 
 finish() { # STATE: the transaction is over; only the record and the releases stay
 	printf '%s' "$files" | while read -r path _; do rm -f "$(stage_of "$path")" "$(stage_of "$path").tmp"; done
-	rm -f "$S/reserve"
+	rm -f "$S/reserve" "$S/releases/$release"/*.tmp
+	rm -rf "$R" # before the record says that it is over: until then whoever comes by does the rest
 	save "$1"
 	say state "$1"
-	rm -rf "$R"
 	# the guard ends by itself within a second; when it is the guard that ends the transaction it must not kill itself
 	[ -n "${by_guard-}" ] || sc stop --no-block -- "seatrial-guard-$token.service" 2>/dev/null
 	return 0
