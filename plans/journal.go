@@ -1,7 +1,6 @@
 package plans
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -60,6 +59,24 @@ func (r JournalRun) Finished() *Event {
 	return nil
 }
 
+// Unsettled are the lanes of which nobody has heard how they ended: all of a run that died, or still lives; those whose
+// hosts were away when it ended. It is what `resume` is for.
+func (r JournalRun) Unsettled() []JournalLane {
+	end := r.Finished()
+	if end == nil {
+		return r.Lanes
+	}
+	var away []JournalLane
+	for _, l := range r.Lanes {
+		for _, h := range end.Hosts {
+			if h.Host == l.Host && h.Service == l.Service && (h.Outcome == Unreachable || h.Outcome == UnknownOutcome) {
+				away = append(away, l)
+			}
+		}
+	}
+	return away
+}
+
 // CreateJournal begins the journal of a run in a directory, which is made when it is not there. The file stays locked
 // while the run lives, so that nobody resumes a run that is under way.
 func CreateJournal(dir string, run JournalRun) (*Journal, error) {
@@ -73,7 +90,16 @@ func CreateJournal(dir string, run JournalRun) (*Journal, error) {
 	if err := j.record(journalRecord{Record: "run", Version: journalVersion, Run: &run, Lanes: run.Lanes}); err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
+	syncDirectory(dir)
 	return j, nil
+}
+
+// syncDirectory puts a new file's name on the disk, where file systems do not do so with its content.
+func syncDirectory(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync() // not everywhere can directories be synced
+		_ = d.Close()
+	}
 }
 
 // ErrRunLives is that a run cannot be resumed because its process is still at work.
@@ -170,14 +196,12 @@ func ReadJournal(dir, id string) (JournalRun, error) {
 		return JournalRun{}, fmt.Errorf("run journal: %w", err)
 	}
 	run := JournalRun{ID: id}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 4<<20)
-	for lines.Scan() {
-		if err := run.read(lines.Bytes()); err != nil {
+	for line := range bytes.Lines(text) {
+		if err := run.read(line); err != nil {
 			return JournalRun{}, err
 		}
 	}
-	return run, lines.Err()
+	return run, nil
 }
 
 func (r *JournalRun) read(line []byte) error {

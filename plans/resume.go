@@ -84,15 +84,23 @@ func (l *lane) resume(ctx context.Context, decided bool) {
 	case record.State == "COMMITTED":
 		l.touched, l.committed, l.result.Release = true, true, l.tx.Release
 		l.end(Deployed)
-	case record.State == "REVERTED" || record.State == "RELEASED":
-		l.result.Text = "the host had gone back by itself"
-		l.end(RolledBack)
+	case record.State == "RELEASED": // the end of a restart
+		l.end(Unchanged)
 	case decided && facts.LeaseLeft() > 0:
 		l.touched = true
 		l.commit(l.run.Order.Plan.phase(Keep))
-		if l.failure != nil {
+		switch {
+		case l.failure != nil:
 			l.rollback(l.failure.text)
+		case l.committed: // whatever the inventory has by now
+			l.end(Deployed)
+		default:
+			l.end(Unchanged)
 		}
+	case record.State == "REVERTED": // but does the old one run?
+		l.touched = true
+		l.failure = &failure{text: "the host had gone back by itself"}
+		l.rollback(l.failure.text)
 	default:
 		l.touched, l.lease = true, holdLease(l)
 		l.failure = &failure{text: "the run had died"}
@@ -102,7 +110,7 @@ func (l *lane) resume(ctx context.Context, decided bool) {
 
 // takenOver: the record is of another transaction, so what the host has is said by its files.
 func (l *lane) takenOver() {
-	if l.tx.Unchanged() {
+	if files, _ := installed(l.tx.Service, l.tx.Facts); hasDigest(l.tx.Release, filesDigest(files)) {
 		l.result.Text, l.result.Release = "another run has been here since; the files are those of this release", l.tx.Release
 		l.end(Unchanged)
 		return

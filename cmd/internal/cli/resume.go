@@ -28,18 +28,18 @@ func (p *program) resumeCommand() *cli.Command {
 }
 
 func (p *program) resume(c *cli.Context) error {
-	died, dir, err := p.pastRun(c, func(r plans.JournalRun) bool { return r.Finished() == nil })
+	died, dir, err := p.pastRun(c, func(r plans.JournalRun) bool { return len(r.Unsettled()) > 0 })
 	if err != nil && c.Args().First() == "" {
 		var usage *usageError
 		if errors.As(err, &usage) {
-			_, _ = fmt.Fprintln(p.out, "nothing to resume: every run on this machine came to its end")
+			_, _ = fmt.Fprintln(p.out, "nothing to resume: every run on this machine came to its end on all its hosts")
 			return nil
 		}
 	}
 	if err != nil {
 		return err
 	}
-	if died.Finished() != nil {
+	if len(died.Unsettled()) == 0 {
 		return &usageError{fmt.Sprintf("the run %s came to its end: there is nothing to resume", died.ID), "seatrial show " + died.ID}
 	}
 	inv, err := inventory.Read(died.Inventory)
@@ -50,16 +50,24 @@ func (p *program) resume(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	journal, err := plans.ReopenJournal(dir, died.ID)
-	if err != nil {
-		return err
-	}
 	plan, ok := plans.Named(died.Plan)
 	if !ok {
 		return fmt.Errorf("the run %s carried out the plan %q, which this seatrial does not know", died.ID, died.Plan)
 	}
+	journal, err := plans.ReopenJournal(dir, died.ID)
+	if errors.Is(err, plans.ErrRunLives) {
+		return &usageError{err.Error(), "wait for it, or end it: it undoes what it has begun when it is interrupted"}
+	}
+	if err != nil {
+		return err
+	}
+	if died, err = plans.ReadJournal(dir, died.ID); err != nil { // it may have lived when it was read
+		return errors.Join(err, journal.Close())
+	}
 	show, _ := p.display(c)
 	p.missing(died, environment)
+	p.touching.Store(true)
+	defer p.touching.Store(false)
 	code := p.runner(inv, show).Resume(c.Context, plans.Order{Plan: plan, Environment: environment, Hosts: environment.Hosts, Services: inv.Services}, died, journal)
 	if code != plans.ExitOK {
 		return exit(code)
