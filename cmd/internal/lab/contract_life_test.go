@@ -10,10 +10,10 @@ func lifeScenarios() []scenario {
 			await is active/running; p Job; p NRestarts
 			try systemctl stop $u; state; ended`},
 		{name: "crash loop", slow: true, script: `
-			service $etc/$u '--crash-after=4' 'Restart=always\nRestartSec=3\n[Unit]\nStartLimitIntervalSec=0'; reload
+			service $etc/$u '--crash-after=5' 'Restart=always\nRestartSec=10\n[Unit]\nStartLimitIntervalSec=0'; reload
 			systemctl start $u; state; first=$(p InvocationID)
-			await is activating/auto-restart; state; ended; p NRestarts; p MainPID; [ "$(p InvocationID)" = "$first" ] && echo "same invocation"
-			await is active/running; state; ended; p NRestarts; [ "$(p InvocationID)" = "$first" ] || echo "another invocation"
+			await is activating/auto-restart; seen; echo "pid $MainPID"; [ "$InvocationID" = "$first" ] && echo "same invocation"
+			await is active/running; [ "$NRestarts" -gt 0 ] && echo "counted"; [ "$InvocationID" = "$first" ] || echo "another invocation"
 			await is activating/auto-restart; systemctl reset-failed $u; state; p NRestarts
 			try systemctl is-active $u; try systemctl is-failed $u
 			try systemctl stop $u; state; p NRestarts`},
@@ -45,8 +45,8 @@ func lifeScenarios() []scenario {
 			state; [ -n "$(p Job)" ] && echo "a job"; p ActiveEnterTimestampMonotonic; await is failed/failed; state; ended; p Job
 			try systemctl start $u; state`},
 		{name: "never ready, Restart=always", slow: true, script: `
-			service $etc/$u '--never-ready' 'Type=notify\nTimeoutStartSec=4\nRestart=always\nRestartSec=4'; reload; systemctl --no-block start $u
-			await is activating/auto-restart; state; ended; p NRestarts; await is activating/start; state; systemctl stop $u; state`},
+			service $etc/$u '--never-ready' 'Type=notify\nTimeoutStartSec=6\nRestart=always\nRestartSec=6'; reload; systemctl --no-block start $u
+			await is activating/auto-restart; seen; await is activating/start; state; systemctl stop $u; state`},
 		{name: "slow start", slow: true, script: `
 			service $etc/$u '--slow-start=4 --listen=127.0.0.1:7102' Type=notify; reload; systemctl --no-block start $u; await is activating/start
 			state; grep -c ':1BBE ' /proc/net/tcp; await is active/running; state; grep -c ':1BBE .* 0A ' /proc/net/tcp

@@ -241,7 +241,7 @@ func trimmed(text string) string {
 var (
 	hexIDs        = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 	quotedPaths   = regexp.MustCompile(`['"](/[^'"]*)['"]`)
-	changedOnDisk = regexp.MustCompile(`Warning: The unit file, .* changed on disk\. .*\n`)
+	changedOnDisk = regexp.MustCompile(`Warning: The unit file, .* changed on disk\. .*\n?`)
 	colours       = regexp.MustCompile("\x1b\\[[0-9;]*m")
 )
 
@@ -307,6 +307,8 @@ $(systemctl show -p LoadState,ActiveState,SubState,Result,NRestarts,ExecMainCode
 END
 }
 state() { look; echo "$ActiveState/$SubState $Result"; }
+# seen: the state that was looked at last, when the next may be near
+seen() { echo "$ActiveState/$SubState $Result code $ExecMainCode status $ExecMainStatus restarts $NRestarts"; }
 ended() { look; echo "code $ExecMainCode status $ExecMainStatus"; }
 where() { look; echo "$LoadState $FragmentPath reload=$NeedDaemonReload"; }
 # words: what the main process was started with, once it runs the app
@@ -319,8 +321,8 @@ await() {
 	tries=0
 	until "$@"; do
 		tries=$((tries + 1))
-		[ "$tries" -lt 300 ] || { echo "waited in vain for $*"; return 1; }
-		sleep 0.2
+		[ "$tries" -lt 150 ] || { echo "waited in vain for $*"; return 1; }
+		sleep 0.4
 	done
 }
 is() { look; [ "$ActiveState/$SubState" = "$1" ]; }
