@@ -101,7 +101,11 @@ END
 stop_units_of() { # FILE
 	while read -r unit file _ _ enabled; do
 		[ -n "$unit" ] && [ "$file" = "$1" ] || continue
-		sc stop -- "$unit" 2>/dev/null
+		# once its file is gone systemd forgets how to end what still runs
+		sc stop -- "$unit" 2>/dev/null || sc stop -- "$unit" 2>/dev/null || {
+			sc kill -s KILL -- "$unit" 2>/dev/null
+			sc stop -- "$unit" 2>/dev/null
+		}
 		[ "$enabled" != - ] || [ ! -f "$1" ] || sc --no-reload disable -- "$unit" >/dev/null 2>&1
 	done <<END
 $runs
