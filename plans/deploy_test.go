@@ -27,6 +27,8 @@ func full(text string) *inventory.Service {
 		{Name: "dot env", File: "/srv/.env", Severity: inventory.SeverityWarning, Timeout: time.Second},
 		{Name: "migrations", Command: []string{"manage.py", "check"}, Timeout: time.Second},
 	}
+	s.Settle.Window = 10 * time.Second
+	s.Verify.Timeout = 5 * time.Second
 	s.Verify.HTTP = []inventory.HTTP{{URL: "http://" + address + "/", Status: 200, Contains: `"ok": true`}}
 	return s
 }

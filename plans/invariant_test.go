@@ -45,6 +45,7 @@ func (f *fleet) holds(host, old, fresh string) {
 func short(t testing.TB, n int, old, fresh string) *fleet {
 	f := newFleet(t, n, old, fresh)
 	f.order.Services[0].Settle.Window = 2 * time.Second
+	f.order.Services[0].Verify.Timeout = 5 * time.Second
 	return f
 }
 

@@ -17,7 +17,7 @@ func TestRollouts(t *testing.T) {
 	tests := []struct {
 		name     string
 		hosts    int
-		faults   string // "settle@3 commit@1"; down@N: cannot be reached
+		faults   string // "start@3 commit@1"; down@N: cannot be reached
 		rollout  inventory.Rollout
 		code     int
 		outcomes string
@@ -29,25 +29,26 @@ func TestRollouts(t *testing.T) {
 		{"one after the other", 3, "", inventory.Rollout{MaxParallel: 1}, 0, "deployed deployed deployed", "1,2,3"},
 
 		{"the canary dies", 3, "settle@1", canary, 3, "rolled-back skipped skipped", "1"},
-		{"one dies in the second wave: all go back", 3, "settle@3", canary, 3, "rolled-back rolled-back rolled-back", "1 2,3"},
-		{"the same, rollback-failed", 3, "settle@3", with(canary, func(r *inventory.Rollout) { r.OnFailure = inventory.RollbackFailed }), 3,
+		{"one dies in the second wave: all go back", 3, "start@3", canary, 3, "rolled-back rolled-back rolled-back", "1 2,3"},
+		{"the same, rollback-failed", 3, "start@3", with(canary, func(r *inventory.Rollout) { r.OnFailure = inventory.RollbackFailed }), 3,
 			"deployed deployed rolled-back", "1 2,3"},
-		{"the same, halt", 3, "settle@3", with(canary, func(r *inventory.Rollout) { r.OnFailure = inventory.Halt }), 3,
+		{"the same, halt", 3, "start@3", with(canary, func(r *inventory.Rollout) { r.OnFailure = inventory.Halt }), 3,
 			"deployed rolled-back rolled-back", "1 2,3"},
-		{"halt before the last wave", 4, "settle@2", with(halves, func(r *inventory.Rollout) { r.OnFailure = inventory.Halt }), 3,
+		{"halt before the last wave", 4, "start@2", with(halves, func(r *inventory.Rollout) { r.OnFailure = inventory.Halt }), 3,
 			"rolled-back rolled-back skipped skipped", "1,2"},
 		{"rollback-failed before the last wave", 4, "verify@2", with(halves, func(r *inventory.Rollout) { r.OnFailure = inventory.RollbackFailed }), 3,
 			"deployed rolled-back skipped skipped", "1,2"},
 
-		{"one failure is within the budget", 4, "settle@2", with(halves, func(r *inventory.Rollout) { r.MaxFailed.Count = 1 }), 3,
+		{"one failure is within the budget", 4, "start@2", with(halves, func(r *inventory.Rollout) { r.MaxFailed.Count = 1 }), 3,
 			"deployed rolled-back deployed deployed", "1,2 3,4"},
-		{"two are not", 4, "settle@2 start@3", with(halves, func(r *inventory.Rollout) { r.MaxFailed.Count = 1 }), 3,
+		{"two are not", 4, "start@2 verify@3", with(halves, func(r *inventory.Rollout) { r.MaxFailed.Count = 1 }), 3,
 			"rolled-back rolled-back rolled-back rolled-back", "1,2 3,4"},
-		{"a budget in percent", 4, "settle@2", with(halves, func(r *inventory.Rollout) { r.MaxFailed.Percent = 25 }), 3,
+		{"a budget in percent", 4, "start@2", with(halves, func(r *inventory.Rollout) { r.MaxFailed.Percent = 25 }), 3,
 			"deployed rolled-back deployed deployed", "1,2 3,4"},
 		{"a commit fails: all go back", 3, "commit@2", inventory.Rollout{}, 3, "rolled-back rolled-back rolled-back", "1,2,3"},
 		{"a commit fails within the budget", 3, "commit@2", inventory.Rollout{MaxFailed: inventory.Share{Count: 1}}, 3,
 			"deployed rolled-back deployed", "1,2,3"},
+		{"a reload is refused", 2, "reload@1", inventory.Rollout{}, 3, "rolled-back rolled-back", "1,2"},
 		{"the guard cannot be armed", 2, "guard@2", inventory.Rollout{}, 3, "rolled-back failed", "1,2"},
 		{"the old unit does not come back", 2, "rollback@2", inventory.Rollout{}, 6, "rolled-back rollback-failed", "1,2"},
 
@@ -57,7 +58,7 @@ func TestRollouts(t *testing.T) {
 
 		{"unreachable: fail", 3, "down@2", inventory.Rollout{}, 4, "skipped unreachable skipped", ""},
 		{"unreachable: skip", 3, "down@2", inventory.Rollout{Unreachable: inventory.UnreachableSkip}, 4, "deployed unreachable deployed", "1,3"},
-		{"unreachable: skip, and a failure", 3, "down@2 settle@3", inventory.Rollout{Unreachable: inventory.UnreachableSkip}, 3,
+		{"unreachable: skip, and a failure", 3, "down@2 start@3", inventory.Rollout{Unreachable: inventory.UnreachableSkip}, 3,
 			"rolled-back unreachable rolled-back", "1,3"},
 		{"none can be reached: skip", 1, "down@1", inventory.Rollout{Unreachable: inventory.UnreachableSkip}, 4, "unreachable", ""},
 	}
@@ -82,6 +83,7 @@ func TestRollouts(t *testing.T) {
 				}
 			}
 			f.preparedFirst()
+			f.finished()
 		})
 	}
 }
@@ -149,36 +151,26 @@ func (f *fleet) preparedFirst() {
 	}
 }
 
-// Every step that is started is finished, on the same host and before the next one is started.
-func TestStepsAreFinished(t *testing.T) {
-	t.Parallel()
-	for _, fault := range []string{"", "log-setup", "health-check", "unit-copy", "guard", "reload", "settle", "verify", "commit"} {
-		t.Run("fail "+fault, func(t *testing.T) {
-			t.Parallel()
-			f := short(t, 2, unit("old"), unit("new"))
-			if fault != "" {
-				f.fail(fault + "@2")
-			}
-			f.run(t.Context())
-			begun := map[string]string{}
-			for _, e := range f.events {
-				switch {
-				case e.Type == StepStarted && begun[e.Host] != "":
-					t.Errorf("%s is started while %s goes on", e.Step, begun[e.Host])
-				case e.Type == StepStarted:
-					begun[e.Host] = e.Step
-				case e.Type == StepFinished && begun[e.Host] == e.Step:
-					begun[e.Host] = ""
-				case e.Type == StepFinished && e.Status != Nothing && e.Status != Skipped && e.Step != "rollback":
-					t.Errorf("%s is finished (%s), and was not started", e.Step, e.Status)
-				}
-			}
-			for host, step := range begun {
-				if step != "" {
-					t.Errorf("%s: %s was not finished", host, step)
-				}
-			}
-		})
+// finished fails the test unless every step that is started is finished, before the next one on that host is.
+func (f *fleet) finished() {
+	f.t.Helper()
+	begun := map[string]string{}
+	for _, e := range f.events {
+		switch {
+		case e.Type == StepStarted && begun[e.Host] != "":
+			f.t.Errorf("%s is started while %s goes on", e.Step, begun[e.Host])
+		case e.Type == StepStarted:
+			begun[e.Host] = e.Step
+		case e.Type == StepFinished && begun[e.Host] == e.Step:
+			begun[e.Host] = ""
+		case e.Type == StepFinished && e.Status != Nothing && e.Status != Skipped && e.Step != "rollback":
+			f.t.Errorf("%s is finished (%s), and was not started", e.Step, e.Status)
+		}
+	}
+	for host, step := range begun {
+		if step != "" {
+			f.t.Errorf("%s: %s was not finished", host, step)
+		}
 	}
 }
 
