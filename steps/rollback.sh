@@ -116,19 +116,26 @@ revert_units() {
 	sc daemon-reload || die 20 "daemon-reload was refused while rolling back"
 	# shellcheck disable=SC2046 # a list of names
 	sc reset-failed -- $(unit_names) 2>/dev/null
+	ran='' again='' rest=''
 	while read -r unit _ before was _; do
 		[ -n "$unit" ] || continue
 		show "$unit"
 		case $was in
 		active | reloading | activating)
+			ran="$ran$unit "
 			# the old process is still there if the new unit was never started
-			[ "${InvocationID:--}/$ActiveState/$Job" = "$before/active/" ] || sc --no-block restart -- "$unit"
+			[ "${InvocationID:--}/$ActiveState/$Job" = "$before/active/" ] || again="$again$unit "
 			;;
-		*) [ "$LoadState" = not-found ] || sc stop -- "$unit" 2>/dev/null ;;
+		*) [ "$LoadState" = not-found ] || rest="$rest$unit " ;;
 		esac
 	done <<END
 $runs
 END
+	# shellcheck disable=SC2086 # lists of names
+	{
+		[ -z "$again" ] || restart_units $again
+		[ -z "$rest" ] || sc stop -- $rest 2>/dev/null
+	}
 	await_units
 }
 

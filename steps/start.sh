@@ -15,5 +15,19 @@ verb_start() { # TOKEN
 	# shellcheck disable=SC2086 # a list of names
 	sc reset-failed -- $units 2>/dev/null # or NRestarts goes on counting from before
 	# shellcheck disable=SC2086
-	sc --no-block restart -- $units || die 10 "systemd refused to restart $units"
+	restart_units $units || die 10 "systemd refused to restart $units"
+}
+
+# restart_units UNIT...: and what else ran, if there is a socket: systemd refuses to start one while its service runs, and
+# restarts one unit after the other. So all are stopped before any is started.
+restart_units() {
+	case $(unit_names) in
+	*".socket "*)
+		# shellcheck disable=SC2046 # a list of names
+		sc stop -- $(unit_names) 2>/dev/null
+		# shellcheck disable=SC2086
+		sc --no-block start -- ${ran:-"$@"}
+		;;
+	*) sc --no-block restart -- "$@" ;;
+	esac
 }
