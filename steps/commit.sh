@@ -81,13 +81,15 @@ remember() {
 
 # Five good releases are kept, and five bad ones as evidence. The newest word on a release counts.
 prune() {
-	newest_first='' keep=' ' good=0 bad=0
+	[ -f "$S/history" ] || return 0
+	newest_first='' seen=' ' keep=' ' good=0 bad=0
 	while read -r id outcome _; do
 		newest_first="$id $outcome
 $newest_first"
 	done <"$S/history"
 	while read -r id outcome; do
-		case $keep in *" $id "*) continue ;; esac
+		case $seen in *" $id "*) continue ;; esac
+		seen="$seen$id "
 		case $outcome in
 		rolled-back) bad=$((bad + 1)) && [ "$bad" -le 5 ] || continue ;;
 		*) good=$((good + 1)) && [ "$good" -le 5 ] || continue ;;

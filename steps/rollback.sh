@@ -44,7 +44,7 @@ recover() { # REASON; status 11: back on the old unit, which is not healthy
 	elif [ "$state/$verb" = REVERTING/rollback ]; then
 		await_units # the boot brought the old ones back, or did it?
 	fi
-	[ -z "$dirty" ] || ! changes || remember rolled-back
+	[ -z "$dirty" ] || ! changes || { remember rolled-back && prune; }
 	finish REVERTED
 	[ -n "$healthy" ] || return 11
 }
