@@ -84,6 +84,8 @@ func TestPreviews(t *testing.T) {
 
 		{"guard", Guard{}, nil, []string{"*arm the guard: without news from here for 1m0s the host goes back by itself"}},
 		{"trial", Trial{}, nil, []string{"*load the new unit from /run: a reboot boots the old one"}},
+		{"trial with drop-ins", Trial{}, func(x *Transaction) { x.Facts.Units["web.service"]["DropInPaths"] = "/a.conf /b.conf" },
+			[]string{"*load the new unit from /run: a reboot boots the old one", "drop-in /a.conf applies to web.service", "drop-in /b.conf applies to web.service"}},
 		{"reload", Reload{}, nil, []string{"*daemon-reload"}},
 		{"restart", Start{}, nil, []string{"*restart web.service (active/running since Mon)"}},
 		{"start", Start{}, func(x *Transaction) { x.Facts.Units = nil }, []string{"*start web.service (it does not run now)"}},

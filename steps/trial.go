@@ -36,8 +36,14 @@ func (Trial) Name() string { return "trial" }
 func (Trial) Effect() Effect { return Writes }
 
 // Preview implements Step.
-func (s Trial) Preview(Transaction) []Line {
-	return []Line{{s.Name(), "load the new unit from /run: a reboot boots the old one", true}}
+func (s Trial) Preview(t Transaction) []Line {
+	lines := []Line{{s.Name(), "load the new unit from /run: a reboot boots the old one", true}}
+	for _, r := range t.Service.Runs {
+		for _, path := range strings.Fields(t.Facts.Units[r.Unit]["DropInPaths"]) {
+			lines = append(lines, Line{s.Name(), fmt.Sprintf("drop-in %s applies to %s", path, r.Unit), false})
+		}
+	}
+	return lines
 }
 
 // Requests implements Step.
