@@ -16,9 +16,9 @@ facts() {
 	done
 	have systemd-analyze && printf 'analyze=yes\n'
 	printf '@disk\n'
-	df -Pk /etc/systemd/system /var/lib /run 2>/dev/null
+	df -Pk /etc/systemd/system /var/lib "$S" /run "$R" 2>/dev/null
 	printf '@inodes\n'
-	df -Pi /etc/systemd/system /var/lib /run 2>/dev/null
+	df -Pi /etc/systemd/system /var/lib "$S" /run "$R" 2>/dev/null
 	if [ -f "$S/record" ]; then
 		deadline
 		printf '@record\n'
@@ -29,8 +29,10 @@ facts() {
 		printf '@maintenance\n'
 		cat "$S/maintenance"
 	fi
-	for directory in /etc/systemd/system /var/lib /run; do
-		[ -w "$directory" ] || printf '@readonly\npath=%s\n' "$directory"
+	refusing=none
+	for directory in /etc/systemd/system /var/lib "${S%/*}" "$S" /run "${R%/*}" "$R"; do
+		case $directory in "$refusing"/*) continue ;; esac # what is in it says nothing new
+		[ ! -d "$directory" ] || [ -w "$directory" ] || { refusing=$directory && printf '@readonly\npath=%s\n' "$directory"; }
 	done
 	if [ -f "$S/history" ]; then
 		printf '@history\n'
