@@ -10,7 +10,6 @@ verb_lock() { # TOKEN LEASE WINDOW RELEASE PREVIOUS OWNER SINCE ITEM...: file=PA
 		fi
 		recover "what was left of release $release"
 	fi
-	state_directories # the end of a run before us may have removed some since we came
 	boot
 	token=$1 booted=$boot window=$3 release=$4 previous=$5 owner=$6 since=$7 files='' runs=''
 	lease=$2
@@ -22,8 +21,12 @@ verb_lock() { # TOKEN LEASE WINDOW RELEASE PREVIOUS OWNER SINCE ITEM...: file=PA
 		esac
 	done
 	reserve || die 78 "cannot write to $S (file system full or read-only?)"
-	set_deadline "$lease" || die 78 "cannot write $R/deadline (is /run full?)"
 	save LOCKED
+	# only now, so that whatever is in /run belongs to a record, and goes with it
+	{ mkdir -p "$R" && chmod 700 /run/seatrial "$R" && set_deadline "$lease"; } || {
+		finish RELEASED
+		die 78 "cannot write $R/deadline (is /run full?)"
+	}
 }
 
 read_words() {
@@ -46,6 +49,7 @@ lock_run() { # UNIT FILE
 	[ -n "$LoadState" ] || die 20 "systemd does not say how $1 is"
 	[ "$LoadState" != masked ] || die 78 "$1 is masked"
 	[ "$LoadState/$ActiveState" != not-found/active ] || die 78 "$1 runs, but its unit file is gone: there would be no way back"
+	! is_active || [ -z "$FragmentPath" ] || [ -e "$FragmentPath" ] || die 78 "$1 runs, but its unit file is gone: there would be no way back"
 	[ -z "$Job" ] || die 78 "$1 has a job waiting in systemd: somebody else is acting on it"
 	runs="$runs$1 $2 ${InvocationID:--} ${ActiveState:--} ${UnitFileState:--}
 "
