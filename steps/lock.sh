@@ -50,7 +50,8 @@ lock_run() { # UNIT FILE
 	[ "$LoadState" != masked ] || die 78 "$1 is masked"
 	[ "$LoadState/$ActiveState" != not-found/active ] || die 78 "$1 runs, but its unit file is gone: there would be no way back"
 	! is_active || [ -z "$FragmentPath" ] || [ -e "$FragmentPath" ] || die 78 "$1 runs, but its unit file is gone: there would be no way back"
-	[ -z "$Job" ] || die 78 "$1 has a job waiting in systemd: somebody else is acting on it"
+	# (a unit that dies again and again has a start job most of the time: the new one is its cure)
+	[ -z "$Job" ] || [ "$ActiveState" = activating ] || die 78 "$1 has a job waiting in systemd: somebody else is acting on it"
 	runs="$runs$1 $2 ${InvocationID:--} ${ActiveState:--} ${UnitFileState:--}
 "
 }

@@ -87,7 +87,7 @@ func (t Transaction) refuseUnits(add refuse) {
 			add("systemctl unmask "+run.Unit, "%s is masked", run.Unit)
 		case u["ActiveState"] == "active" && (u["LoadState"] == "not-found" || u["FragmentPath"] == run.File && t.Facts.File(run.File).Digest == none && !ours):
 			add("stop it, or put its unit file back", "%s runs, but its unit file is gone: there would be no way back", run.Unit)
-		case u["Job"] != "" && !ours:
+		case u["Job"] != "" && u["ActiveState"] != "activating" && !ours: // an activating one may be in a crash loop
 			add("wait until it is done: systemctl list-jobs", "%s has a job waiting in systemd: somebody else is acting on it", run.Unit)
 		}
 	}
