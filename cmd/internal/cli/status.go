@@ -76,6 +76,9 @@ func statusRows(all []plans.HostFacts) []statusRow {
 		} else if h.Facts.Record.Unfinished() {
 			row.Lease = "a run of " + h.Facts.Record.Owner + " died; what it left is undone at the next deploy"
 		}
+		if m := h.Facts.Maintenance; m.Owner != "" {
+			row.Lease = strings.TrimPrefix(row.Lease+"; ", "; ") + fmt.Sprintf("held for maintenance by %s, since %s: %s", m.Owner, m.Since, m.Message)
+		}
 		for _, unit := range h.Units {
 			u := h.Facts.Units[unit]
 			row.Unit, row.Active, row.Since, row.Restarts = unit, u["ActiveState"]+"/"+u["SubState"], u["ActiveEnterTimestamp"], u["NRestarts"]
