@@ -227,6 +227,12 @@ func TestRefusals(t *testing.T) {
 			x.Facts.Files[webPath] = FileFacts{Path: webPath, Link: "/dev/null", Digest: none}
 		}), []string{"web.service is masked"}},
 		{"runs without a file", property("LoadState", "not-found"), []string{"web.service runs, but its unit file is gone: there would be no way back"}},
+		{"runs without a file, unnoticed", func(x *Transaction) { x.Facts.Files = nil },
+			[]string{"web.service runs, but its unit file is gone: there would be no way back"}},
+		{"runs from the distribution's file", func(x *Transaction) {
+			x.Facts.Files = nil
+			x.Facts.Units["web.service"]["FragmentPath"] = "/lib/systemd/system/web.service"
+		}, nil},
 		{"job", property("Job", "17"), []string{"web.service has a job waiting in systemd: somebody else is acting on it"}},
 		{"job of a dead run", both(property("Job", "17"), held("TRIAL", "other", "b/", 0)), nil},
 		{"somebody's trial", fact("/run/systemd/system.control/web.service"), []string{"/run/systemd/system.control/web.service exists and is not seatrial's"}},
