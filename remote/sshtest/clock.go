@@ -155,9 +155,9 @@ func (c *clock) kick(ctx context.Context) {
 	c.settle(ctx)
 }
 
-// wait lets the process p wait until done holds (nil: never) or the uptime is reached. It says whether done held.
+// wait lets the process p wait until done holds (nil: never) or the uptime is reached.
 // The error is not nil when the process was ended meanwhile.
-func (c *clock) wait(ctx context.Context, p *process, until time.Duration, done func() bool) (bool, error) {
+func (c *clock) wait(ctx context.Context, p *process, until time.Duration, done func() bool) error {
 	limit := until
 	if p.limit > 0 {
 		limit = min(limit, p.limit)
@@ -165,18 +165,18 @@ func (c *clock) wait(ctx context.Context, p *process, until time.Duration, done 
 	if p.unit == "" {
 		c.move(ctx, limit, true, done)
 	} else if err := c.park(ctx, p, limit, done); err != nil {
-		return false, err
+		return err
 	}
 	c.host.mu.Lock()
 	defer c.host.mu.Unlock()
 	held := done != nil && done()
 	switch {
 	case ctx.Err() != nil:
-		return held, context.Cause(ctx)
+		return context.Cause(ctx)
 	case !held && p.limit > 0 && c.up >= p.limit && p.limit < until:
-		return held, errExpired
+		return errExpired
 	}
-	return held, nil
+	return nil
 }
 
 // park puts a background process to rest.

@@ -128,7 +128,7 @@ func sleep(c *call) error {
 
 // pause lets d pass for this process.
 func (c *call) pause(d time.Duration) error {
-	_, err := c.h.clock.wait(c.ctx, c.p, c.h.Uptime()+d, nil)
+	err := c.h.clock.wait(c.ctx, c.p, c.h.Uptime()+d, nil)
 	return err
 }
 
@@ -312,7 +312,7 @@ func (h *Host) lock(ctx context.Context, p *process, path string, d time.Duratio
 			}
 		default:
 			free := func() bool { return h.locks[path] == nil }
-			if _, err := h.clock.wait(ctx, p, until, free); err != nil {
+			if err := h.clock.wait(ctx, p, until, free); err != nil {
 				return false, err
 			}
 		}
@@ -320,7 +320,7 @@ func (h *Host) lock(ctx context.Context, p *process, path string, d time.Duratio
 }
 
 func (h *Host) waitLocked(ctx context.Context, p *process, until time.Duration) error {
-	_, err := h.clock.wait(ctx, p, until, nil)
+	err := h.clock.wait(ctx, p, until, nil)
 	return err
 }
 

@@ -164,7 +164,7 @@ func (h *Host) reloadRefused() error {
 
 func (h *Host) runRefused() error {
 	if h.faults["guard"] {
-		return errors.New("Access denied")
+		return errors.New("Access denied") //nolint:staticcheck // systemd's words
 	}
 	return nil
 }

@@ -89,7 +89,9 @@ func journalctl(c *call) error {
 	if q.count >= 0 && len(lines) > q.count {
 		lines = lines[len(lines)-q.count:]
 	}
-	c.show(lines, q)
+	if err := c.show(lines, q); err != nil {
+		return err
+	}
 	if q.cursor {
 		c.out("-- cursor: s=0123456789abcdef;i=%x\n", total)
 	}

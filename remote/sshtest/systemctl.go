@@ -261,7 +261,7 @@ func (c *call) jobs(r request) error {
 		return exit(failed)
 	}
 	done := func() bool { return !slices.ContainsFunc(jobs, func(j *job) bool { return j.result == "" }) }
-	if _, err := c.h.clock.wait(c.ctx, c.p, c.h.Uptime()+24*time.Hour, done); err != nil {
+	if err := c.h.clock.wait(c.ctx, c.p, c.h.Uptime()+24*time.Hour, done); err != nil {
 		return err
 	}
 	return exit(max(failed, c.results(jobs)))

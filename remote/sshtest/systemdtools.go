@@ -33,11 +33,11 @@ func systemdRun(c *call) error {
 	u.collect = len(f.values["collect"]) > 0
 	j := u.enqueue("start")
 	c.h.mu.Unlock()
-	if _, err := c.h.clock.wait(c.ctx, c.p, c.h.Uptime()+time.Minute, func() bool { return j.result != "" }); err != nil {
+	if err := c.h.clock.wait(c.ctx, c.p, c.h.Uptime()+time.Minute, func() bool { return j.result != "" }); err != nil {
 		return err
 	}
 	if len(f.values["quiet"]) == 0 {
-		c.plainly("Running as unit: %s", name)
+		_ = c.plainly("Running as unit: %s", name)
 	}
 	if j.result != "done" {
 		return c.plainly("Job for %s failed.", name)
@@ -141,7 +141,7 @@ func (c *call) verify(file string) bool {
 	}
 	f := &unitFile{fragment: file, values: map[string][]string{}, stamps: map[string]time.Time{}}
 	f.add(file, string(data), c.h.clock.wall())
-	c.warn(file, f, string(data))
+	c.warn(file, string(data))
 	for _, dropIn := range c.h.tree.dropIns(name) {
 		if more, err := c.h.tree.read(dropIn); err == nil {
 			f.add(dropIn, string(more), c.h.clock.wall())
@@ -167,7 +167,7 @@ func (c *call) judge(name string, f *unitFile) bool {
 }
 
 // warn prints what systemd only ignores.
-func (c *call) warn(file string, f *unitFile, text string) {
+func (c *call) warn(file string, text string) {
 	known := []string{"Unit", "Service", "Install", "Socket", "Timer", "Path", "Mount"}
 	section := ""
 	for i, line := range strings.Split(text, "\n") {
