@@ -106,7 +106,7 @@ func setupScript(env *testscript.Env) error {
 func (s *story) seatrial(ts *testscript.TestScript, neg bool, args []string) {
 	words := []string{"seatrial"}
 	readsInventory := args0(args) != "completion" && slices.ContainsFunc(args, func(a string) bool {
-		return strings.Contains(" plan deploy rollback restart check status logs trust inventory rehearse history resume unlock ", " "+a+" ")
+		return strings.Contains(" plan deploy rollback restart check status logs trust inventory rehearse history unlock ", " "+a+" ")
 	})
 	if given := slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--inventory") }); readsInventory && !given {
 		words = append(words, "--inventory="+filepath.Join(s.work, "inventory.toml"))
