@@ -10,33 +10,58 @@ import (
 	"github.com/seatrial/seatrial/plans"
 )
 
+// lane is one service on one host.
+type lane struct{ host, service string }
+
 // watch knows which hosts are in trial, for a person who leaves at once.
 type watch struct {
 	ui.Display
 
 	mu    sync.Mutex
-	trial []string // in the order in which they began
-	kept  []string // committed by this run
+	trial []lane // in the order in which they began
+	keep  []lane // whose commit was asked for, and not answered
+	kept  []lane // committed by this run
 }
 
 // Event implements ui.Display.
 func (w *watch) Event(e plans.Event) {
-	w.mu.Lock()
-	switch {
-	case e.Type == plans.StepStarted && e.Step == "trial":
-		w.trial = append(w.trial, e.Host)
-	case e.Type == plans.StepFinished && e.Step == "commit" && e.Status == plans.OK:
-		w.kept = append(w.kept, e.Host)
-		w.trial = without(w.trial, e.Host)
-	case e.Type == plans.StepFinished && e.Step == "rollback" && e.Status == plans.OK:
-		w.trial, w.kept = without(w.trial, e.Host), without(w.kept, e.Host)
-	}
-	w.mu.Unlock()
+	w.note(e)
 	w.Display.Event(e)
 }
 
-func without(hosts []string, host string) []string {
-	return slices.DeleteFunc(hosts, func(h string) bool { return h == host })
+func (w *watch) note(e plans.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	of := lane{e.Host, e.Service}
+	move := func(to *[]lane) {
+		for _, list := range []*[]lane{&w.trial, &w.keep, &w.kept} {
+			*list = slices.DeleteFunc(*list, func(l lane) bool { return l == of })
+		}
+		if to != nil {
+			*to = append(*to, of)
+		}
+	}
+	switch began, done := e.Type == plans.StepStarted, e.Type == plans.StepFinished && e.Status == plans.OK; {
+	case began && e.Step == "trial":
+		move(&w.trial)
+	case began && e.Step == "commit":
+		move(&w.keep)
+	case done && e.Step == "commit":
+		move(&w.kept)
+	case done && e.Step == "rollback":
+		move(nil)
+	}
+}
+
+// hosts by name, each once.
+func hosts(lanes []lane) string {
+	var names []string
+	for _, l := range lanes {
+		if !slices.Contains(names, l.host) {
+			names = append(names, l.host)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // farewell says what becomes of the hosts when nobody looks after them any more.
@@ -45,10 +70,13 @@ func (w *watch) farewell() (text, hint string) {
 	defer w.mu.Unlock()
 	text = "left at once"
 	if len(w.trial) > 0 {
-		text += fmt.Sprintf("; in trial, and back on the old release by themselves within %s: %s", plans.DefaultLease, strings.Join(w.trial, ", "))
+		text += fmt.Sprintf("; in trial, and back on the old release by themselves within %s: %s", plans.DefaultLease, hosts(w.trial))
+	}
+	if len(w.keep) > 0 {
+		text += fmt.Sprintf("; being committed, and on the new release or back on the old one within %s: %s", plans.DefaultLease, hosts(w.keep))
 	}
 	if len(w.kept) > 0 {
-		text += "; committed, and left as they are: " + strings.Join(w.kept, ", ")
+		text += "; committed, and left as they are: " + hosts(w.kept)
 	}
 	return text, "seatrial resume takes the run up; seatrial status shows where the hosts are"
 }
