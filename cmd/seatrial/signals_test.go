@@ -296,6 +296,27 @@ func TestSecondInterrupt(t *testing.T) {
 	s.runs(oldApp)
 }
 
+// A run that is alive is not resumed. One that was killed is, and the host goes back.
+func TestKilledAndResumed(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	c, said := s.deploy(nil)
+	resume := func(code int, want string) {
+		t.Helper()
+		r := s.command("resume")
+		out, _ := r.CombinedOutput()
+		if got := r.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), want) {
+			t.Errorf("resume: exit code %d, want %d and %q\n%s", got, code, want, out)
+		}
+	}
+	resume(1, "the run is still under way")
+	s.signal(c, syscall.SIGKILL)
+	s.ends(c, said, -1)
+	resume(3, "rolled-back      web-1")
+	s.runs(oldApp)
+	resume(0, "nothing to resume")
+}
+
 // Nobody reads any more, or nobody can be asked: the deploy goes on to its end.
 func TestClosedStreams(t *testing.T) {
 	t.Parallel()
