@@ -21,7 +21,6 @@ verb_unlock() { # TOKEN steal|- OWNER
 		save RELEASED
 		say changed "took the lease away from $holder, and undid what its run had begun"
 	fi
-	rm -rf "$R" "$S"/*.tmp # of a run that died before it had written anything down
 	[ ! -f "$S/maintenance" ] || { rm -f "$S/maintenance" && say changed "removed the maintenance lock"; }
 }
 

@@ -44,8 +44,8 @@ run_locked() {
 use_service() { service=$1 S=/var/lib/seatrial/$1 R=/run/seatrial/$1; }
 
 state_directories() {
-	mkdir -p "$S/prev" "$S/releases" "$R" || die 78 "cannot create $S and $R (read-only or full file system?)"
-	chmod 700 /var/lib/seatrial "$S" /run/seatrial "$R"
+	mkdir -p "$S/prev" "$S/releases" || die 78 "cannot create $S (read-only or full file system?)"
+	chmod 700 /var/lib/seatrial "$S"
 }
 
 die() {
