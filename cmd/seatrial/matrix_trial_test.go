@@ -1,0 +1,479 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seatrial/seatrial/cmd/internal/lab"
+)
+
+// The kinds of service that meet a fault.
+type kind int
+
+const (
+	update  kind = iota // a unit made by hand, enabled and running
+	first               // nothing is there
+	several             // unit and logrotate file together, not enabled, and a log directory to make
+	kinds
+)
+
+// A trial is one service on one host, and the one fault that it meets. The service is nobody else's, so trials run side
+// by side.
+type trial struct {
+	*matrix
+	host    *lab.Host
+	class   string
+	what    string // the fault
+	kind    kind
+	bad     bool // the new release dies
+	enabled bool
+	boots   bool // the host boots in this trial: what was not enabled does not run afterwards
+	window  int
+	service string
+	port    int
+	dir     string
+	old     map[string]string // path -> content; absent: none
+	new     map[string]string
+
+	mu     sync.Mutex
+	log    strings.Builder // evidence
+	loud   bool            // a report said that it does not know
+	late   bool            // it took another contact to remove what was left
+	met    bool            // the fault happened
+	became string
+	wrongs []string
+}
+
+func (x *trial) note(format string, args ...any) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	fmt.Fprintf(&x.log, "%s "+format+"\n", append([]any{time.Now().Format("05.000")}, args...)...)
+}
+
+func (x *trial) wrong(format string, args ...any) {
+	x.note("WRONG: "+format, args...)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.wrongs = append(x.wrongs, fmt.Sprintf(format, args...))
+}
+
+func (x *trial) unit() string { return "/etc/systemd/system/" + x.service + ".service" }
+
+// prepare makes both releases and the inventory, and puts the old one on the host.
+func (x *trial) prepare() error {
+	text := func(version int, more string) string {
+		return fmt.Sprintf("[Unit]\nDescription=%s\n[Service]\nExecStart=%s --listen=127.0.0.1:%d --version=%d %s\n[Install]\nWantedBy=multi-user.target\n",
+			x.service, app, x.port, version, more)
+	}
+	more := ""
+	if x.bad {
+		more = "--crash-after=1"
+	}
+	x.old, x.new = map[string]string{}, map[string]string{x.unit(): text(2, more)}
+	if x.kind != first {
+		x.old[x.unit()] = text(1, "")
+	}
+	rotated := "/etc/logrotate.d/" + x.service
+	if x.kind == several {
+		x.old[rotated], x.new[rotated] = "/var/log/old.log { weekly }\n", "/var/log/new.log { weekly }\n"
+	}
+	x.enabled = x.kind == update || x.kind == several && x.boots
+	if err := x.inventory(rotated); err != nil {
+		return err
+	}
+	for path, content := range x.old {
+		if err := x.host.Put(path, content, 0o644); err != nil {
+			return err
+		}
+	}
+	return x.startOld()
+}
+
+// startOld enables with a link: `systemctl enable` without a reload makes systemd 257 want one for every unit, and a reload
+// would hide one that is missing in another trial.
+func (x *trial) startOld() error {
+	if x.kind == first {
+		return nil
+	}
+	script := `[ "$2" = no ] || ln -s "/etc/systemd/system/$1" /etc/systemd/system/multi-user.target.wants/; systemctl start "$1"`
+	enable := "no"
+	if x.enabled {
+		enable = "yes"
+	}
+	_, err := x.host.Sh(script, x.service+".service", enable)
+	return err
+}
+
+func (x *trial) inventory(rotated string) error {
+	logs := ""
+	if x.kind == several {
+		logs = fmt.Sprintf("[services.%[1]s.logs]\ndirectory = \"/var/log/%[1]s\"\nlogrotate = \"rotate.conf\"\n", x.service)
+	}
+	ssh := strings.Replace(x.lab.InventorySSH(), `"10s"`, `"60s"`, 1) // many at once on few cores
+	text := ssh + fmt.Sprintf(`
+[services.%[1]s]
+unit = "%[1]s.service"
+start_timeout = "45s"
+[services.%[1]s.settle]
+window = "%[6]ds"
+allow_short = true
+[services.%[1]s.verify]
+listen = ["127.0.0.1:%[2]d"]
+timeout = "30s"
+%[3]s
+[environments.lab]
+[[environments.lab.hosts]]
+name = %[4]q
+address = %[5]q
+`, x.service, x.port, logs, x.host.Name, x.host.Addr, max(x.window, 2))
+	for name, content := range map[string]string{"inventory.toml": text, x.service + ".service": x.new[x.unit()], "rotate.conf": x.new[rotated]} {
+		if err := os.WriteFile(filepath.Join(x.dir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// order tells the host where its scripts are to die; see testdata/crash.
+func (x *trial) order(at point, when, how string) error {
+	x.what = fmt.Sprintf("%s %d (%s) %s %s", at.verb, at.n, at.command, when, how)
+	return x.host.Put("/run/crash/"+x.service, fmt.Sprintf("%s %d %s %s", at.verb, at.n, when, how), 0o600)
+}
+
+// hit says whether the order was carried out.
+func (x *trial) hit() bool {
+	out, err := x.host.Sh(`cat "/run/crash/$1.hit" 2>/dev/null`, x.service)
+	if err == nil && out != "" {
+		x.note("hit: %s", out)
+	}
+	return err == nil && out != ""
+}
+
+// A point is one command of the scripts.
+type point struct {
+	verb    string
+	n       int
+	command string
+}
+
+func (x *trial) trace() []point {
+	out, err := x.host.Sh(`cat "/run/crash/$1.trace"`, x.service)
+	if err != nil {
+		x.wrong("no trace: %v", err)
+	}
+	var all []point
+	for line := range strings.Lines(out) {
+		var p point
+		if n, _ := fmt.Sscan(line, &p.verb, &p.n); n == 2 {
+			p.command = strings.Join(strings.Fields(line)[2:], " ")
+			p.command = strings.ReplaceAll(p.command[:min(len(p.command), 60)], x.service, "SERVICE")
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// A controller is one run of the product.
+type controller struct {
+	x     *trial
+	cmd   *exec.Cmd
+	lines chan int // the number of each line as it comes; closed at the end
+	ended chan struct{}
+	last  string
+	errs  strings.Builder
+}
+
+func (x *trial) start(args ...string) *controller {
+	c := &controller{x: x, lines: make(chan int, 10000), ended: make(chan struct{})}
+	c.cmd = x.lab.Command(context.Background(), append([]string{x.bin}, args...)...)
+	c.cmd.Dir = x.dir
+	c.cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(x.dir, "state"))
+	c.cmd.Stderr = &c.errs
+	out, err := c.cmd.StdoutPipe()
+	if err == nil {
+		err = c.cmd.Start()
+	}
+	if err != nil {
+		x.wrong("cannot start seatrial: %v", err)
+		close(c.lines)
+		close(c.ended)
+		return c
+	}
+	x.note("$ seatrial %s", strings.Join(args, " "))
+	go func() {
+		defer close(c.ended)
+		defer close(c.lines)
+		scanner := bufio.NewScanner(out)
+		scanner.Buffer(nil, 4<<20)
+		for n := 1; scanner.Scan(); n++ {
+			c.last = scanner.Text()
+			x.note("%2d %s", n, brief(c.last))
+			c.lines <- n
+		}
+		_ = c.cmd.Wait()
+		x.note("exit %d %s", c.cmd.ProcessState.ExitCode(), c.errs.String())
+	}()
+	return c
+}
+
+func brief(line string) string {
+	var e map[string]any
+	if json.Unmarshal([]byte(line), &e) != nil {
+		return line
+	}
+	var words []string
+	for _, key := range []string{"type", "step", "status", "kind", "outcome", "exit_code", "text"} {
+		if v, ok := e[key]; ok {
+			words = append(words, fmt.Sprint(v))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func (c *controller) kill() {
+	_ = c.cmd.Process.Kill()
+	c.x.note("controller killed")
+}
+
+// killAt kills the controller when it says its nth line, and reports whether it came so far.
+func (c *controller) killAt(n int) bool {
+	for line := range c.lines {
+		if line == n {
+			c.kill()
+			<-c.ended
+			return true
+		}
+	}
+	return false
+}
+
+// wait waits for the end, and holds the report against what is there.
+func (c *controller) wait(limit time.Duration) *controller {
+	select {
+	case <-c.ended:
+	case <-time.After(limit):
+		c.x.wrong("seatrial did not end within %s", limit)
+		c.kill()
+		<-c.ended
+	}
+	return c
+}
+
+// outcome is what the run reported for the host; empty: it came to no report.
+func (c *controller) outcome() string {
+	var end struct {
+		Type  string
+		Hosts []struct{ Outcome string }
+	}
+	if json.Unmarshal([]byte(c.last), &end) != nil || end.Type != "run.finished" || len(end.Hosts) != 1 {
+		return ""
+	}
+	return end.Hosts[0].Outcome
+}
+
+// deploy is a whole run that nobody kills.
+func (x *trial) deploy() string {
+	release := x.enter()
+	defer release()
+	return x.start("deploy", "lab", "--json").wait(5 * time.Minute).outcome()
+}
+
+func (x *trial) resume() string {
+	release := x.enter()
+	defer release()
+	return x.start("resume", "--json").wait(5 * time.Minute).outcome()
+}
+
+// probe prints all that can be seen of a service from outside.
+const probe = `
+unit=$1.service
+for d in /etc/systemd/system.control /run/systemd/system.control /run/systemd/transient /etc/systemd/system \
+	/run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /etc/logrotate.d; do
+	for f in $d/*$1* $d/.*$1*; do
+		if [ -f "$f" ] || [ -L "$f" ]; then printf 'file %s %s\n' "$f" "$(base64 -w0 <"$f")"; fi
+	done
+done
+[ ! -e /run/seatrial/$1 ] || printf 'run %s\n' "$(ls -A /run/seatrial/$1 | tr '\n' ' ')"
+for f in /var/lib/seatrial/$1/*/*.tmp /var/lib/seatrial/$1/releases/*/*.tmp; do [ ! -e "$f" ] || printf 'tmp %s\n' "$f"; done
+systemctl list-units --all --no-legend --plain 'seatrial-guard-*' | while read -r name _ _ _ rest; do
+	[ "$rest" != "seatrial guard of $1" ] || printf 'guard %s\n' "$name"
+done
+[ ! -L /etc/systemd/system/multi-user.target.wants/$unit ] || printf 'enabled yes\n'
+pgrep -fa -- "--listen=127.0.0.1:$2 " | while read -r _ line; do printf 'process %s\n' "$line"; done
+systemctl show -p LoadState,ActiveState,SubState,NeedDaemonReload,FragmentPath,Job $unit | sed 's/=/ /'
+sed -n 's/^state=/state /p' /var/lib/seatrial/$1/record 2>/dev/null
+exit 0
+`
+
+// A look at the host. hard is what must not be, left is what a dead run left lying about and harms nobody.
+type look struct {
+	which      string // old, new, neither
+	state      string // of the record
+	guard      bool
+	hard, left []string
+}
+
+func (x *trial) look() look {
+	out, err := x.host.Sh(probe, x.service, fmt.Sprint(x.port))
+	if err != nil {
+		return look{hard: []string{err.Error()}}
+	}
+	l := look{which: "neither"}
+	files, said := map[string]string{}, map[string]string{}
+	var processes []string
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		switch key {
+		case "file":
+			path, content, _ := strings.Cut(value, " ")
+			files[path] = unbase64(content)
+		case "process":
+			processes = append(processes, value)
+		case "run":
+			l.left = append(l.left, "/run/seatrial: "+value)
+		case "tmp":
+			l.left = append(l.left, value)
+		case "guard":
+			l.guard = true
+			l.left = append(l.left, value)
+		default:
+			said[key] = value
+		}
+	}
+	l.state = said["state"]
+	l.files(x, files)
+	l.runs(x, said, processes)
+	return l
+}
+
+func (l *look) files(x *trial, files map[string]string) {
+	same := func(want map[string]string) bool {
+		for path := range x.new {
+			if content, ok := files[path]; ok != (want[path] != "") || content != want[path] {
+				return false
+			}
+		}
+		return true
+	}
+	switch {
+	case same(x.old):
+		l.which = "old"
+	case same(x.new):
+		l.which = "new"
+	default:
+		l.hard = append(l.hard, fmt.Sprintf("neither the old nor the new files: %q", files))
+	}
+	for path := range files {
+		switch {
+		case x.new[path] != "":
+		case strings.HasPrefix(filepath.Base(path), ".seatrial-") && strings.HasPrefix(path, "/etc/"), strings.HasSuffix(path, ".dpkg-new"), strings.Contains(path, ".dpkg-new"):
+			l.left = append(l.left, path)
+		default:
+			l.hard = append(l.hard, "left behind: "+path)
+		}
+	}
+}
+
+// runs holds systemd and the processes against the files.
+func (l *look) runs(x *trial, said map[string]string, processes []string) {
+	bad := func(format string, args ...any) { l.hard = append(l.hard, fmt.Sprintf(format, args...)) }
+	there := l.which == "new" || l.which == "old" && x.kind != first
+	enabled := x.enabled || l.which == "new" && x.kind == first
+	if (said["enabled"] == "yes") != enabled {
+		bad("enabled: %q, want %v", said["enabled"], enabled)
+	}
+	if said["NeedDaemonReload"] == "yes" {
+		bad("systemd has not loaded what is on the disk")
+	}
+	if said["Job"] != "" && said["Job"] != "0" {
+		bad("a job is waiting: %s", said["Job"])
+	}
+	if there && said["FragmentPath"] != x.unit() {
+		bad("loaded from %q", said["FragmentPath"])
+	}
+	if !there && said["LoadState"] != "not-found" {
+		bad("the unit is %s", said["LoadState"])
+	}
+	runs := there && (enabled || !x.boots)
+	version := map[string]string{"old": "--version=1", "new": "--version=2"}[l.which]
+	switch {
+	case runs && (said["ActiveState"] != "active" || len(processes) != 1 || !strings.Contains(processes[0], version)):
+		bad("%s is on the disk, and it is %s/%s with processes %q", l.which, said["ActiveState"], said["SubState"], processes)
+	case !runs && len(processes) > 0:
+		bad("it must not run: %q", processes)
+	}
+}
+
+// judge waits until the host is whole, and holds the reports against it. Where no guard was armed when the run died,
+// the next contact removes what is left.
+func (x *trial) judge(limit time.Duration, reports ...string) {
+	var l look
+	contacts := 0
+	for end := time.Now().Add(limit); ; time.Sleep(2 * time.Second) {
+		l = x.look()
+		if len(l.hard)+len(l.left) == 0 || time.Now().After(end) {
+			break
+		}
+		if len(l.hard) == 0 && !l.guard && (l.state == "LOCKED" || l.state == "STAGED" || x.boots) && contacts < 3 && time.Until(end) < limit-x.patience() {
+			x.late = true
+			contacts++
+			release := x.enter()
+			x.start("unlock", "lab", "--steal", "--json").wait(3 * time.Minute)
+			release()
+		}
+	}
+	x.became = l.which
+	for _, w := range append(l.hard, l.left...) {
+		x.wrong("%s (record: %s)", w, l.state)
+	}
+	for _, r := range reports {
+		x.truth(r, l.which)
+	}
+}
+
+// patience before a leftover without a guard counts as one: what was under way on the host comes to its end first.
+func (x *trial) patience() time.Duration { return 6 * time.Second }
+
+func (x *trial) truth(report, which string) {
+	want := "old"
+	switch report {
+	case "deployed":
+		want = "new"
+	case "", "unchanged":
+		return
+	case "unknown", "rollback-failed", "unreachable":
+		x.loud = true
+		return
+	}
+	if which != want {
+		x.wrong("the report said %s, and the host has the %s release", report, which)
+	}
+}
+
+// evidence is what a person needs to find the cause.
+func (x *trial) evidence() string {
+	state, _ := x.host.Sh(`cat "/var/lib/seatrial/$1/record" "/run/crash/$1.trace"; journalctl -q --no-pager -o short-precise | grep -F "$1" | tail -n 40`, x.service)
+	return x.log.String() + state
+}
+
+// remove takes the service off the host.
+func (x *trial) remove() {
+	_, _ = x.host.Sh(`systemctl stop "$1.service" 2>/dev/null
+rm -rf /etc/systemd/system/multi-user.target.wants/$1.service /etc/systemd/system/$1.service /etc/logrotate.d/$1 /var/log/$1 /var/lib/seatrial/$1 /run/crash/$1*`, x.service)
+	_ = os.RemoveAll(x.dir)
+}
+
+// said reports whether the log has a text.
+func (x *trial) said(text string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return strings.Contains(x.log.String(), text)
+}
