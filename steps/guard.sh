@@ -8,9 +8,9 @@ verb_guard() { # TOKEN LEASE
 	set_deadline "$2"
 	printf '%s\n' "$SEATRIAL_PROGRAM" >"$R/guard.sh" || die 78 "cannot write to $R (is /run full?)"
 	# PropagatesReloadTo does nothing but refer to the units: systemd must not forget how a oneshot ended
-	systemd-run --quiet --collect --unit="seatrial-guard-$1" -p PropagatesReloadTo="$(unit_names)" -p Restart=on-failure -p RestartSec=1 \
+	refusal=$(systemd-run --quiet --collect --unit="seatrial-guard-$1" -p PropagatesReloadTo="$(unit_names)" -p Restart=on-failure -p RestartSec=1 \
 		-p StartLimitIntervalSec=0 -p OOMScoreAdjust=-900 -p Description="seatrial guard of $service" \
-		/bin/sh "$R/guard.sh" @guard "$service" "$1" >/dev/null </dev/null || die 20 "systemd-run could not start the guard"
+		/bin/sh "$R/guard.sh" @guard "$service" "$1" 2>&1 </dev/null) || die 20 "systemd-run could not start the guard: $refusal"
 	sc -q is-active -- "seatrial-guard-$1.service" || die 20 "the guard does not run"
 	save ARMED
 }
