@@ -41,13 +41,12 @@ type matrix struct {
 	dir  string
 	gate map[*lab.Host]chan struct{} // how many runs at once
 
-	mu      sync.Mutex
-	count   int
-	all     []*trial
-	good    map[string][]point // host and kind -> the commands of a good deploy
-	undo    map[string][]point // and those of the rollback of a bad one
-	events  int                // of a good deploy
-	expired []*trial
+	mu     sync.Mutex
+	count  int
+	all    []*trial
+	good   map[string][]point // host and kind -> the commands of a good deploy
+	undo   map[string][]point // and those of the rollback of a bad one
+	events int                // of a good deploy
 }
 
 func newMatrix(t *testing.T) *matrix {
