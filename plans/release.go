@@ -15,7 +15,7 @@ import (
 
 // stepsService is the inventory's service as the steps see it: what a host gets.
 func stepsService(s *inventory.Service) steps.Service {
-	out := steps.Service{Name: s.Name, StartTimeout: s.StartTimeout, Window: s.Settle.Window, Checks: stepsChecks(s.Checks)}
+	out := steps.Service{Name: s.Name, StartTimeout: s.StartTimeout, Window: s.Settle.Window, RefuseDrift: s.RefuseDrift, Checks: stepsChecks(s.Checks)}
 	for _, u := range s.Units {
 		path := steps.UnitDirectory + "/" + u.Name
 		out.Files = append(out.Files, steps.File{Path: path, Content: u.Content, Digest: u.Digest})

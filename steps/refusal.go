@@ -37,6 +37,9 @@ func (t Transaction) Refusals() []Refusal {
 			Hint: fmt.Sprintf("wait for that run; if it is dead its lease ends by itself in %s", left.Round(time.Second))})
 		return all
 	}
+	if t.Service.RefuseDrift && t.Previous != "" && len(t.Facts.Releases) > 0 {
+		add("seatrial plan shows the difference; keep it in the release, or put it right on the host", "service %s is not as seatrial last committed it, and refuse_drift is set", t.Service.Name)
+	}
 	t.refuseUnits(add)
 	t.refuseSpace(add)
 	return all

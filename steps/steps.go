@@ -57,6 +57,7 @@ type Service struct {
 	Runs         []Run
 	Log          *Directory
 	Checks       []Check
+	RefuseDrift  bool // a host that differs from what was last committed there is refused
 	StartTimeout time.Duration
 	Window       time.Duration // of settle
 	Verify       Verification
