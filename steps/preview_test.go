@@ -203,10 +203,14 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"nothing", func(*Transaction) {}, nil},
 		{"first install", func(x *Transaction) { x.Facts.Files, x.Facts.Units, x.Facts.Dir = nil, nil, nil }, nil},
-		{"drift", func(x *Transaction) { x.Service.RefuseDrift, x.Previous, x.Facts.Releases = true, "r1", []Past{{ID: "r0", Outcome: "committed"}} },
+		{"drift", func(x *Transaction) {
+			x.Service.RefuseDrift, x.Previous, x.Facts.Releases = true, "r1", []Past{{ID: "r0", Outcome: "committed"}}
+		},
 			[]string{"service web is not as seatrial last committed it, and refuse_drift is set"}},
 		{"made by hand is no drift", func(x *Transaction) { x.Service.RefuseDrift, x.Previous, x.Facts.Releases = true, "r1", nil }, nil},
-		{"no drift", func(x *Transaction) { x.Service.RefuseDrift, x.Previous, x.Facts.Releases = true, "", []Past{{ID: "r0", Outcome: "committed"}} }, nil},
+		{"no drift", func(x *Transaction) {
+			x.Service.RefuseDrift, x.Previous, x.Facts.Releases = true, "", []Past{{ID: "r0", Outcome: "committed"}}
+		}, nil},
 		{"no systemd", func(x *Transaction) { x.Facts.Systemd = 0 }, []string{"there is no systemd on this host"}},
 		{"old systemd", func(x *Transaction) { x.Facts.Systemd = 237 }, []string{"systemd 237 is too old: 239 is the oldest that works"}},
 		{"oldest systemd", func(x *Transaction) { x.Facts.Systemd = 239 }, nil},
