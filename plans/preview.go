@@ -102,7 +102,7 @@ func (r *Run) Facts() []HostFacts {
 			hf.Text, hf.Hint = l.result.Text, l.result.Hint
 		}
 		files, _ := installed(l.tx.Service, l.tx.Facts)
-		hf.Release = history(l.tx.Facts.Releases).current(filesDigest(files))
+		hf.Release = history(l.tx.Facts.Releases).current(files).ID
 		for _, run := range l.tx.Service.Runs {
 			hf.Units = append(hf.Units, run.Unit)
 		}

@@ -66,11 +66,13 @@ func releaseID(at time.Time, files []steps.File) string {
 	return fmt.Sprintf("%s-%s", at.UTC().Format(idTime), filesDigest(files))
 }
 
-// filesDigest is over paths and digests, in order of path: 8 hex digits.
+// filesDigest is over paths and digests, in order of path: 8 hex digits. What is absent does not count.
 func filesDigest(files []steps.File) string {
-	lines := make([]string, 0, len(files))
+	var lines []string
 	for _, f := range files {
-		lines = append(lines, f.Path+" "+f.Digest+"\n")
+		if f.Digest != absent {
+			lines = append(lines, f.Path+" "+f.Digest+"\n")
+		}
 	}
 	sort.Strings(lines)
 	sum := sha256.New()
@@ -80,12 +82,15 @@ func filesDigest(files []steps.File) string {
 	return hex.EncodeToString(sum.Sum(nil))[:8]
 }
 
+// absent is the digest of a file that is not there.
+const absent = "none"
+
 // installed are the files of a service as the host has them now. found is false when it has none of them.
 func installed(s steps.Service, f steps.Facts) (files []steps.File, found bool) {
 	for _, want := range s.Files {
 		have := f.File(want.Path)
 		files = append(files, steps.File{Path: want.Path, Digest: have.Digest, Content: have.Content})
-		found = found || have.Digest != "none"
+		found = found || have.Digest != absent
 	}
 	return files, found
 }
@@ -93,44 +98,53 @@ func installed(s steps.Service, f steps.Facts) (files []steps.File, found bool) 
 // history answers questions about the releases that a host remembers.
 type history []steps.Past
 
-// current is the release that the files on the host are; empty when they are none that the host knows.
-func (h history) current(digest string) string {
-	for i := len(h) - 1; i >= 0; i-- {
-		if hasDigest(h[i].ID, digest) && h[i].Outcome != "rolled-back" {
-			return h[i].ID
+// current is the newest release that the files on the host are; zero when they are none that the host knows.
+func (h history) current(files []steps.File) steps.Past {
+	for _, p := range slices.Backward(h) {
+		if p.Outcome != steps.RolledBack && p.Matches(files) {
+			return p
 		}
 	}
-	return ""
+	return steps.Past{}
 }
+
+// last is what was left on the host by whoever committed last; zero when nobody did.
+func (h history) last() steps.Past { return h.before("") }
 
 // before is the last good release older than the given one; with an id that is not in it, the last good one of all.
 // A release that was rolled back later on is no longer good.
-func (h history) before(id string) string {
+func (h history) before(id string) steps.Past {
 	bad := map[string]bool{}
 	for _, p := range h {
-		bad[p.ID] = p.Outcome == "rolled-back"
+		bad[p.ID] = p.Outcome == steps.RolledBack
 	}
-	best := ""
+	var best steps.Past
 	for _, p := range h {
 		if p.ID == id {
 			break
 		}
 		if !bad[p.ID] {
-			best = p.ID
+			best = p
 		}
 	}
 	return best
 }
 
-func (h history) has(id string) bool {
-	return slices.ContainsFunc(h, func(p steps.Past) bool { return p.ID == id })
+// find is the newest release of that id or label.
+func (h history) find(name string) steps.Past {
+	for _, p := range slices.Backward(h) {
+		if p.ID == name || p.Label == name && p.Outcome != steps.RolledBack {
+			return p
+		}
+	}
+	return steps.Past{}
 }
 
 // hint names the newest releases.
 func (h history) hint() string {
 	var ids []string
 	for i := len(h) - 1; i >= 0 && len(ids) < 5; i-- {
-		if !slices.Contains(ids, h[i].ID) && h[i].Outcome != "rolled-back" {
+		if !slices.Contains(ids, h[i].ID) && h[i].Outcome != steps.RolledBack {
 			ids = append(ids, h[i].ID)
 		}
 	}

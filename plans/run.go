@@ -52,7 +52,8 @@ type Order struct {
 	Environment *inventory.Environment
 	Hosts       []*inventory.Host    // of the environment, in its order
 	Services    []*inventory.Service // that the run is about
-	To          string               // for Rollback: the release; empty: the last good one before the current
+	To          string               // for Rollback: id or label of the release; empty: the last good one before the current
+	Label       string               // for Deploy: what people call the release, one word; may be empty
 }
 
 // Run is one run of a plan: one lane for each service on each host. Survey makes it, Do carries it out.

@@ -151,39 +151,45 @@ func TestReleaseIDs(t *testing.T) {
 }
 
 func TestHistory(t *testing.T) {
-	past := func(text string) history { // "id outcome, ..."
+	past := func(text string) history { // "id outcome, ..."; what stands after the dash is the unit's digest
 		var h history
 		for _, l := range strings.Split(text, ", ") {
 			id, outcome, _ := strings.Cut(l, " ")
-			h = append(h, steps.Past{ID: id, Outcome: outcome})
+			_, digest, _ := strings.Cut(id, "-")
+			h = append(h, steps.Past{ID: id, Outcome: outcome, Label: "v" + id, Files: map[string]string{webPath: digest}})
 		}
 		return h
 	}
 	tests := []struct {
 		name, history, digest string
-		current, before       string // before is asked of current
+		current, before, last string // before is asked of current
 	}{
-		{"nothing", "", "aaaaaaaa", "", ""},
-		{"first", "1-aaaaaaaa committed", "aaaaaaaa", "1-aaaaaaaa", ""},
-		{"second", "1-aaaaaaaa committed, 2-bbbbbbbb committed", "bbbbbbbb", "2-bbbbbbbb", "1-aaaaaaaa"},
-		{"found by hand", "1-aaaaaaaa found, 2-bbbbbbbb committed", "bbbbbbbb", "2-bbbbbbbb", "1-aaaaaaaa"},
-		{"changed by hand since", "1-aaaaaaaa committed, 2-bbbbbbbb committed", "cccccccc", "", "2-bbbbbbbb"},
-		{"a release that failed", "1-aaaaaaaa committed, 2-bbbbbbbb rolled-back", "aaaaaaaa", "1-aaaaaaaa", ""},
-		{"committed and taken back by the fleet", "1-aaaaaaaa committed, 2-bbbbbbbb committed, 2-bbbbbbbb rolled-back", "aaaaaaaa", "1-aaaaaaaa", ""},
-		{"a bad one in between", "1-aaaaaaaa committed, 2-bbbbbbbb committed, 2-bbbbbbbb rolled-back, 3-cccccccc committed", "cccccccc", "3-cccccccc", "1-aaaaaaaa"},
-		{"bad, and good at last", "1-aaaaaaaa rolled-back, 1-aaaaaaaa committed, 3-cccccccc committed", "cccccccc", "3-cccccccc", "1-aaaaaaaa"},
-		{"back on the first: nothing older", "1-aaaaaaaa committed, 2-bbbbbbbb committed, 1-aaaaaaaa committed", "aaaaaaaa", "1-aaaaaaaa", ""},
-		{"the same content twice", "1-aaaaaaaa committed, 2-bbbbbbbb committed, 3-aaaaaaaa committed", "aaaaaaaa", "3-aaaaaaaa", "2-bbbbbbbb"},
-		{"digest is not a suffix of the time", "aaaaaaaa committed", "aaaaaaaa", "", "aaaaaaaa"},
+		{"first", "1-aaaa committed", "aaaa", "1-aaaa", "", "1-aaaa"},
+		{"second", "1-aaaa committed, 2-bbbb committed", "bbbb", "2-bbbb", "1-aaaa", "2-bbbb"},
+		{"found by hand", "1-aaaa found, 2-bbbb committed", "bbbb", "2-bbbb", "1-aaaa", "2-bbbb"},
+		{"changed by hand since", "1-aaaa committed, 2-bbbb committed", "cccc", "", "2-bbbb", "2-bbbb"},
+		{"put back by hand", "1-aaaa committed, 2-bbbb committed", "aaaa", "1-aaaa", "", "2-bbbb"},
+		{"a release that failed", "1-aaaa committed, 2-bbbb rolled-back", "aaaa", "1-aaaa", "", "1-aaaa"},
+		{"committed and taken back by the fleet", "1-aaaa committed, 2-bbbb committed, 2-bbbb rolled-back", "aaaa", "1-aaaa", "", "1-aaaa"},
+		{"a bad one in between", "1-aaaa committed, 2-bbbb committed, 2-bbbb rolled-back, 3-cccc committed", "cccc", "3-cccc", "1-aaaa", "3-cccc"},
+		{"bad, and good at last", "1-aaaa rolled-back, 1-aaaa committed, 3-cccc committed", "cccc", "3-cccc", "1-aaaa", "3-cccc"},
+		{"back on the first: nothing older", "1-aaaa committed, 2-bbbb committed, 1-aaaa committed", "aaaa", "1-aaaa", "", "1-aaaa"},
+		{"the same content twice", "1-aaaa committed, 2-bbbb committed, 3-aaaa committed", "aaaa", "3-aaaa", "2-bbbb", "3-aaaa"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h := past(tt.history)
-			current := h.current(tt.digest)
-			if before := h.before(current); current != tt.current || before != tt.before {
-				t.Errorf("got current %q, before %q; want %q, %q", current, before, tt.current, tt.before)
+			current := h.current([]steps.File{{Path: webPath, Digest: tt.digest}}).ID
+			if before, last := h.before(current).ID, h.last().ID; current != tt.current || before != tt.before || last != tt.last {
+				t.Errorf("got current %q, before %q, last %q; want %q, %q, %q", current, before, last, tt.current, tt.before, tt.last)
 			}
 		})
+	}
+	h := past("1-aaaa committed, 2-bbbb committed, 3-cccc rolled-back")
+	for name, want := range map[string]string{"1-aaaa": "1-aaaa", "v2-bbbb": "2-bbbb", "3-cccc": "3-cccc", "v3-cccc": "", "v9": ""} {
+		if got := h.find(name).ID; got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
 	}
 }
 

@@ -68,14 +68,24 @@ keep_found() {
 	[ -n "$previous" ] && ! grep -q "^$previous " "$S/history" 2>/dev/null || return 0
 	rm -rf "$S/releases/$previous"
 	cp -Rp "$S/prev" "$S/releases/$previous"
-	printf '%s found %s by hand\n' "$previous" "$(date +%s)" >>"$S/history"
+	history_line "$previous" found - - old 'by hand' >>"$S/history"
+}
+
+# history_line ID OUTCOME LABEL PLAN old|new OWNER: `ID OUTCOME TIME LABEL PLAN FILES OWNER`, with - for what there is none of.
+# FILES is PATH=DIGEST,... of all files that the release has; 12 digits tell them apart.
+history_line() {
+	listed=$(printf '%s' "$files" | while read -r path old new; do
+		[ "$5" = new ] || new=$old
+		[ "$new" = none ] || printf '%s=%.12s,' "$path" "$new"
+	done)
+	printf '%s %s %s %s %s %s %s\n' "$1" "$2" "$(date +%s)" "${3:--}" "${4:--}" "${listed:--}" "$6"
 }
 
 # remember OUTCOME: the release in the host's history, after what it replaced
 remember() {
 	last=$(tail -n 1 "$S/history" 2>/dev/null)
 	case $last in "$release $1 "*) return 0 ;; esac
-	printf '%s %s %s %s\n' "$release" "$1" "$(date +%s)" "$owner" >>"$S/history"
+	history_line "$release" "$1" "$label" "$plan" new "$owner" >>"$S/history"
 	sync "$S/history"
 }
 

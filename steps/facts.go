@@ -53,12 +53,30 @@ type Record struct {
 // Maintenance is a person's lock; without an owner there is none.
 type Maintenance struct{ Owner, Since, Message string }
 
-// Past is a release in the host's history.
+// Past is a line of the host's history: how a release ended there.
 type Past struct {
 	ID      string
-	Outcome string // committed, found (was there before seatrial, or made by hand), rolled-back
+	Outcome string // Committed, Found or RolledBack
 	Time    int64  // Unix seconds
+	Label   string
+	Plan    string            // digest of the saved plan that brought it
+	Files   map[string]string // path -> the first historyDigits of the digest
 	Owner   string
+}
+
+// historyDigits of a digest are in the history; see history_line in commit.sh.
+const historyDigits = 12
+
+func short(digest string) string { return digest[:min(historyDigits, len(digest))] }
+
+// Matches reports whether these files are what the release left. Files that the service has no more are not looked at.
+func (p Past) Matches(files []File) bool {
+	for _, f := range files {
+		if want, ok := p.Files[f.Path]; ok != (f.Digest != none) || ok && want != short(f.Digest) {
+			return false
+		}
+	}
+	return true
 }
 
 const none = "none"
@@ -186,10 +204,20 @@ func (f *Facts) space(kind string, lines []string) error {
 
 func (f *Facts) history(lines []string) {
 	for _, l := range lines {
-		words := strings.SplitN(l, " ", 4)
-		if len(words) == 4 {
-			f.Releases = append(f.Releases, Past{words[0], words[1], int64(atoi(words[2])), words[3]})
+		words := strings.SplitN(l, " ", 7)
+		if len(words) < 7 {
+			continue
 		}
+		for i := range words[:6] {
+			words[i] = strings.TrimPrefix(words[i], "-")
+		}
+		files := map[string]string{}
+		for _, file := range strings.Split(words[5], ",") {
+			if path, digest, ok := strings.Cut(file, "="); ok {
+				files[path] = digest
+			}
+		}
+		f.Releases = append(f.Releases, Past{words[0], words[1], int64(atoi(words[2])), words[3], words[4], files, words[6]})
 	}
 }
 

@@ -36,7 +36,7 @@ facts() {
 	done
 	if [ -f "$S/history" ]; then
 		printf '@history\n'
-		tail -n 200 "$S/history"
+		tail -n 100 "$S/history"
 	fi
 	for item in "$@"; do
 		value=${item#*=}

@@ -40,8 +40,8 @@ file=/a b c
 run=web.service /a 1 active enabled
 deadline=3630
 @history
-r1 found 1 by hand
-r2 committed 2 me@here pid 1
+r1 found 1 - - /a=123,/b=456, by hand
+r2 committed 2 v1.0 abc - me@here pid 1
 broken line
 @file
 path=/etc/systemd/system/web.service
@@ -87,11 +87,12 @@ func TestParseFacts(t *testing.T) {
 			"/etc/systemd/system/linked.service": {Path: "/etc/systemd/system/linked.service", Digest: none, Mode: "777", Owner: "root", Group: "root",
 				Link: "/dev/null", Content: []byte{}},
 		},
-		Units:    map[string]map[string]string{"web.service": {"unit": "web.service", "ActiveState": "active", "ExecStart": "{ path=/bin/x ; argv[]=/bin/x @home }"}},
-		Dir:      map[string]FileFacts{"/var/log/web": {Path: "/var/log/web", Digest: none, Kind: "directory", Mode: "755", Owner: "www", Group: "adm", Content: []byte{}}},
-		Disk:     []Space{{"/", 500000, 900}, {"/", 500000, -1}, {"/run", 20000, -1}},
-		Record:   Record{State: "TRIAL", Token: "t", Boot: "1-2-3/", Release: "r2", Owner: "me=you", Since: "then", Deadline: 3630},
-		Releases: []Past{{"r1", "found", 1, "by hand"}, {"r2", "committed", 2, "me@here pid 1"}},
+		Units:  map[string]map[string]string{"web.service": {"unit": "web.service", "ActiveState": "active", "ExecStart": "{ path=/bin/x ; argv[]=/bin/x @home }"}},
+		Dir:    map[string]FileFacts{"/var/log/web": {Path: "/var/log/web", Digest: none, Kind: "directory", Mode: "755", Owner: "www", Group: "adm", Content: []byte{}}},
+		Disk:   []Space{{"/", 500000, 900}, {"/", 500000, -1}, {"/run", 20000, -1}},
+		Record: Record{State: "TRIAL", Token: "t", Boot: "1-2-3/", Release: "r2", Owner: "me=you", Since: "then", Deadline: 3630},
+		Releases: []Past{{"r1", "found", 1, "", "", map[string]string{"/a": "123", "/b": "456"}, "by hand"},
+			{"r2", "committed", 2, "v1.0", "abc", map[string]string{}, "me@here pid 1"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -123,7 +124,7 @@ func TestParseFactsOfOddHosts(t *testing.T) {
 		{"record without a version", "@host\nboot=b\n@record\nstate=TRIAL\n", "", func(f Facts) bool { return !f.Record.Unfinished() }},
 		{"empty record", "@host\nboot=b\n@record\n", "", func(f Facts) bool { return !f.Record.Unfinished() }},
 		{"no record", "@host\nboot=b\n", "", func(f Facts) bool { return f.Record == Record{} && f.LeaseLeft() == 0 }},
-		{"history without owner", "@host\nboot=b\n@history\nr1 committed 1 \n", "", func(f Facts) bool { return len(f.Releases) == 1 && f.Releases[0].Owner == "" }},
+		{"history without owner", "@host\nboot=b\n@history\nr1 committed 1 - - - \n", "", func(f Facts) bool { return len(f.Releases) == 1 && f.Releases[0].Owner == "" }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

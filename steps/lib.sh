@@ -96,7 +96,7 @@ stage_of() { # FILE: where its new content waits. Same directory as FILE, so a c
 # files: lines `PATH OLD NEW` (digests or none); runs: lines `UNIT FILE INVOCATION ACTIVE ENABLED`
 
 load() {
-	state=IDLE token='' booted='' release='' previous='' window='' owner='' since='' files='' runs=''
+	state=IDLE token='' booted='' release='' previous='' window='' owner='' since='' label='' plan='' files='' runs=''
 	[ -f "$S/record" ] || return 0
 	while IFS='=' read -r key value; do
 		case $key in
@@ -109,6 +109,8 @@ load() {
 		window) window=$value ;;
 		owner) owner=$value ;;
 		since) since=$value ;;
+		label) label=$value ;;
+		plan) plan=$value ;;
 		file) files="$files$value
 " ;;
 		run) runs="$runs$value
@@ -125,8 +127,8 @@ save() { # STATE
 }
 
 record() {
-	printf 'version=1\nstate=%s\ntoken=%s\nboot=%s\nrelease=%s\nprevious=%s\nwindow=%s\nowner=%s\nsince=%s\n' \
-		"$state" "$token" "$booted" "$release" "$previous" "$window" "$owner" "$since"
+	printf 'version=1\nstate=%s\ntoken=%s\nboot=%s\nrelease=%s\nprevious=%s\nwindow=%s\nowner=%s\nsince=%s\nlabel=%s\nplan=%s\n' \
+		"$state" "$token" "$booted" "$release" "$previous" "$window" "$owner" "$since" "$label" "$plan"
 	printf '%s' "$files" | while read -r line; do printf 'file=%s\n' "$line"; done
 	printf '%s' "$runs" | while read -r line; do printf 'run=%s\n' "$line"; done
 }

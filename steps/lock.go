@@ -26,7 +26,7 @@ func (l Lock) Preview(t Transaction) []Line {
 
 // Requests implements Step.
 func (l Lock) Requests(t Transaction) []remote.Request {
-	args := []string{t.Token, seconds(t.Lease), seconds(t.Service.Window), t.Release, t.Previous, t.Owner, t.Since}
+	args := []string{t.Token, seconds(t.Lease), seconds(t.Service.Window), t.Release, t.Previous, t.Owner, t.Since, t.Label, t.Plan}
 	for _, f := range t.Service.Files {
 		args = append(args, fmt.Sprintf("file=%s %s %s", f.Path, t.Facts.File(f.Path).Digest, f.Digest))
 	}

@@ -30,7 +30,7 @@ func example() Transaction {
 			Verify: Verification{Listen: []string{":80"}, HTTP: []HTTP{{"http://127.0.0.1/", 200, ""}}, Timeout: 30 * time.Second},
 		},
 		Facts: quiet(),
-		Token: "tok", Owner: "me@here pid 1", Since: "now", Release: "r2", Previous: "r1", Lease: time.Minute,
+		Token: "tok", Owner: "me@here pid 1", Since: "now", Release: "r2", Label: "v1.0", Plan: "abc", Previous: "r1", Lease: time.Minute,
 	}
 }
 
@@ -42,6 +42,59 @@ func quiet() Facts {
 			"ActiveEnterTimestamp": "Mon", "UnitFileState": "enabled", "FragmentPath": webPath}},
 		Dir:  map[string]FileFacts{"/var/log/web": {Path: "/var/log/web", Kind: "directory", Owner: "www", Group: "adm", Mode: "750"}},
 		Disk: []Space{{"/", 1 << 20, 1000}, {"/run", 1 << 20, 1000}}}
+}
+
+// left is the release that was committed last, with this digest of the unit.
+func left(digest string) Past {
+	return Past{ID: "r0", Outcome: Committed, Files: map[string]string{webPath: digest}}
+}
+
+func TestDrift(t *testing.T) {
+	t.Parallel()
+	file := func(change func(*FileFacts)) func(*Transaction) {
+		return func(x *Transaction) {
+			f := x.Facts.Files[webPath]
+			change(&f)
+			x.Facts.Files[webPath] = f
+		}
+	}
+	tests := []struct {
+		name   string
+		change func(*Transaction)
+		want   string
+	}{
+		{"as it was left", func(*Transaction) {}, ""},
+		{"never committed", func(x *Transaction) { x.Last = Past{} }, ""},
+		{"edited", file(func(f *FileFacts) { f.Digest = "dddddddddddddddd" }), webPath + " is not as release r0 left it (content)"},
+		{"gone", func(x *Transaction) { x.Facts.Files = nil }, webPath + " is gone; release r0 has it (content)"},
+		{"mode", file(func(f *FileFacts) { f.Mode = "600" }), webPath + " is root:root mode 600; release r0 left it root:root mode 644"},
+		{"owner of what was found", func(x *Transaction) {
+			file(func(f *FileFacts) { f.Owner = "bob" })(x)
+			x.Last.Outcome = Found
+		}, ""},
+		{"a file that the inventory has no more", func(x *Transaction) { x.Last.Files["/etc/logrotate.d/gone"] = "1" }, ""},
+		{"a file that the release had not", func(x *Transaction) {
+			x.Facts.Files["/etc/logrotate.d/web"] = FileFacts{Digest: "eeeeeeeeeeee"}
+		}, ""},
+		{"a run that died may be at it", func(x *Transaction) { x.Facts.Files, x.Facts.Record.State = nil, "COMMITTING" }, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			x := example()
+			x.Last = left("aaaaaaaaaaaa")
+			tt.change(&x)
+			got := ""
+			for _, d := range x.Drift() {
+				got += d.Text
+				if d.Content {
+					got += " (content)"
+				}
+			}
+			if got != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
 }
 
 func TestPreviews(t *testing.T) {
@@ -143,7 +196,7 @@ func TestRequests(t *testing.T) {
 		got  []remote.Request
 		want string
 	}{
-		{Lock{}.Requests(x), `lock lock ["web" "tok" "60" "15" "r2" "r1" "me@here pid 1" "now" "file=/etc/systemd/system/web.service aaaaaaaaaaaa bbbbbbbbbbbb" ` +
+		{Lock{}.Requests(x), `lock lock ["web" "tok" "60" "15" "r2" "r1" "me@here pid 1" "now" "v1.0" "abc" "file=/etc/systemd/system/web.service aaaaaaaaaaaa bbbbbbbbbbbb" ` +
 			`"file=/etc/logrotate.d/web none cccccccccccc" "run=web.service /etc/systemd/system/web.service"]`},
 		{Release{}.Requests(x), `release release ["web" "tok"]`},
 		{LogSetup{}.Requests(x), `log-setup log_setup ["web" "/var/log/web" "www" "adm" "0750"]`},
@@ -203,14 +256,10 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"nothing", func(*Transaction) {}, nil},
 		{"first install", func(x *Transaction) { x.Facts.Files, x.Facts.Units, x.Facts.Dir = nil, nil, nil }, nil},
-		{"drift", func(x *Transaction) {
-			x.Service.RefuseDrift, x.Previous, x.Facts.Releases = true, "r1", []Past{{ID: "r0", Outcome: "committed"}}
-		},
-			[]string{"service web is not as seatrial last committed it, and refuse_drift is set"}},
-		{"made by hand is no drift", func(x *Transaction) { x.Service.RefuseDrift, x.Previous, x.Facts.Releases = true, "r1", nil }, nil},
-		{"no drift", func(x *Transaction) {
-			x.Service.RefuseDrift, x.Previous, x.Facts.Releases = true, "", []Past{{ID: "r0", Outcome: "committed"}}
-		}, nil},
+		{"drift", func(x *Transaction) { x.Service.RefuseDrift, x.Last = true, left("000000000000") },
+			[]string{"drift, and refuse_drift is set: " + webPath + " is not as release r0 left it"}},
+		{"made by hand is no drift", func(x *Transaction) { x.Service.RefuseDrift = true }, nil},
+		{"no drift", func(x *Transaction) { x.Service.RefuseDrift, x.Last = true, left("aaaaaaaaaaaa") }, nil},
 		{"no systemd", func(x *Transaction) { x.Facts.Systemd = 0 }, []string{"there is no systemd on this host"}},
 		{"old systemd", func(x *Transaction) { x.Facts.Systemd = 237 }, []string{"systemd 237 is too old: 239 is the oldest that works"}},
 		{"oldest systemd", func(x *Transaction) { x.Facts.Systemd = 239 }, nil},
@@ -279,10 +328,14 @@ func TestUnchanged(t *testing.T) {
 		t.Error("other files count as the same")
 	}
 	for _, f := range x.Service.Files {
-		x.Facts.Files[f.Path] = FileFacts{Digest: f.Digest}
+		x.Facts.Files[f.Path] = FileFacts{Digest: f.Digest, Mode: "644", Owner: "root", Group: "root"}
 	}
 	if !x.Unchanged() {
 		t.Error("the same files count as others")
+	}
+	x.Facts.Files[webPath] = FileFacts{Digest: x.Service.Files[0].Digest, Mode: "600", Owner: "root", Group: "root"}
+	if x.Unchanged() {
+		t.Error("another mode counts as the same")
 	}
 }
 

@@ -37,8 +37,10 @@ func (t Transaction) Refusals() []Refusal {
 			Hint: fmt.Sprintf("wait for that run; if it is dead its lease ends by itself in %s", left.Round(time.Second))})
 		return all
 	}
-	if t.Service.RefuseDrift && t.Previous != "" && len(t.Facts.Releases) > 0 {
-		add("seatrial plan shows the difference; keep it in the release, or put it right on the host", "service %s is not as seatrial last committed it, and refuse_drift is set", t.Service.Name)
+	if t.Service.RefuseDrift {
+		for _, d := range t.Drift() {
+			add("seatrial plan shows the difference; keep it in the release, or put it right on the host", "drift, and refuse_drift is set: %s", d.Text)
+		}
 	}
 	t.refuseUnits(add)
 	t.refuseSpace(add)

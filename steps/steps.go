@@ -46,6 +46,9 @@ type Transaction struct {
 	Owner    string // who runs this, from where: shown to whoever finds the lease taken
 	Since    string // when the run began, RFC 3339
 	Release  string // id of what is deployed
+	Label    string // what people call the release, one word; may be empty
+	Plan     string // digest of the saved plan that is applied; empty: none
+	Last     Past   // the release that was committed last on this host; zero: none
 	Previous string // id under which what is there now is kept, when it is no release of ours; else empty
 	Lease    time.Duration
 }
@@ -158,10 +161,11 @@ func (t Transaction) units() []string {
 	return names
 }
 
-// Unchanged reports whether the host has the release's files already. A deploy restarts all the same.
+// Unchanged reports whether the host has the release's files already, with owner and mode. A deploy restarts all the same.
 func (t Transaction) Unchanged() bool {
 	for _, f := range t.Service.Files {
-		if t.Facts.File(f.Path).Digest != f.Digest {
+		have := t.Facts.File(f.Path)
+		if have.Digest != f.Digest || have.Digest != none && !have.usual() {
 			return false
 		}
 	}

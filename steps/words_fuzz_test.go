@@ -19,7 +19,7 @@ func FuzzRecordAndHistory(f *testing.F) {
 		}
 		text := "@host\nboot=b\nuptime=10\n@record\nversion=1\nstate=" + state + "\ntoken=" + token + "\nboot=b\nrelease=" + release +
 			"\nowner=" + owner + "\ndeadline=70\n@maintenance\nowner=" + owner + "\nmessage=" + message +
-			"\n@history\n" + release + " committed 1767323045 " + owner + "\n"
+			"\n@history\n" + release + " committed 1767323045 - - - " + owner + "\n"
 		facts, err := ParseFacts(text)
 		if err != nil {
 			t.Fatal(err)

@@ -123,7 +123,7 @@ var (
 func (r *stepRun) report(ctx context.Context) (string, error) {
 	after, err := r.w.sh(ctx, `state; where; p UnitFileState; [ "$MainPID" = 0 ] || words; ls $etc $trial 2>/dev/null | grep "$n"
 		gone() { [ "$(p LoadState seatrial-guard-`+r.tx.Token+`.service)" = not-found ]; }; await gone && echo "no guard"
-		grep ^state= /var/lib/seatrial/$n/record; ls /run/seatrial/$n 2>&1; ls /var/lib/seatrial/$n/releases; cut -d' ' -f1,2,4 /var/lib/seatrial/$n/history`)
+		grep ^state= /var/lib/seatrial/$n/record; ls /run/seatrial/$n 2>&1; ls /var/lib/seatrial/$n/releases; cut -d' ' -f1,2,7 /var/lib/seatrial/$n/history`)
 	return pids.ReplaceAllString(spans.ReplaceAllString(r.told.String()+after, "N $1"), "pid N"), err
 }
 
