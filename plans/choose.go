@@ -17,7 +17,7 @@ func (l *lane) choose(ctx context.Context) error {
 	now, h := l.run.since, history(l.tx.Facts.Releases)
 	files, found := installed(l.tx.Service, l.tx.Facts)
 	current := h.current(files)
-	l.before = current.ID
+	l.tx.Current = current.ID
 	l.tx.Last = h.last()
 	if found && current.ID == "" {
 		l.tx.Previous = releaseID(now.Add(-time.Second), files)

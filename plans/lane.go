@@ -29,13 +29,14 @@ type lane struct {
 	refusal []steps.Refusal
 
 	failure     *failure
-	locked      bool // another run holds the lease
-	touched     bool // what runs on the host may be the new release
-	verified    bool // what runs on the host has settled and verified
+	locked      bool   // another run holds the lease
+	touched     bool   // what runs on the host may be the new release
+	checked     bool   // Inspect ran the checks
+	drifted     string // diff from the release that was committed last, if Inspect found one
+	verified    bool   // what runs on the host has settled and verified
 	committed   bool
 	invocations map[string]string // of the starts that we caused
 	off         *answer           // of the host, when ctx ended and the transaction was called off
-	before      string            // the release that was installed before, when the host knew it
 }
 
 // interrupted is why a lane ends that was called off.
@@ -220,7 +221,7 @@ func (l *lane) phase(ctx context.Context, p Phase) {
 		select {
 		case <-ctx.Done():
 			calledOff = true
-			l.callOff(w.owned)
+			l.callOff(p, w.owned)
 		case <-quit:
 		}
 	})

@@ -75,8 +75,8 @@ func (l *lane) rollbackLimit() time.Duration { return 5*time.Minute + l.tx.Servi
 
 // callOff ends the transaction over a channel of its own while the helper is in the middle of a phase. A lock that is
 // being taken is waited for: it would be taken after all, and nobody would give it back.
-func (l *lane) callOff(owned <-chan struct{}) {
-	if l.run.Order.Plan.Writes() {
+func (l *lane) callOff(p Phase, owned <-chan struct{}) {
+	if p.writes() {
 		limit := time.NewTimer(lockLimit)
 		defer limit.Stop()
 		select {
@@ -226,7 +226,7 @@ func (l *lane) judge(got answer) {
 		status = Failed
 		l.mustLook("a restart has nothing to go back to")
 	case got.code == 0:
-		l.result.Release = l.before
+		l.result.Release = l.tx.Current
 		l.end(RolledBack)
 	case got.code == steps.StatusUnhealthy:
 		status = Failed

@@ -2,7 +2,11 @@
 // all hosts at once, wave by wave, and brings hosts back when it fails. Everything that happens is an [Event].
 package plans
 
-import "github.com/seatrial/seatrial/steps"
+import (
+	"slices"
+
+	"github.com/seatrial/seatrial/steps"
+)
 
 // A Plan is what is done, in order. Hosts do a phase side by side; between phases they wait for each other.
 type Plan struct {
@@ -118,14 +122,11 @@ func Look(name string) Plan { return Plan{Name: name} }
 
 // Writes reports whether the plan may change a host.
 func (p Plan) Writes() bool {
-	for _, phase := range p.Phases {
-		for _, s := range phase.Steps {
-			if s.Effect() == steps.Writes {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Phases, Phase.writes)
+}
+
+func (p Phase) writes() bool {
+	return slices.ContainsFunc(p.Steps, func(s steps.Step) bool { return s.Effect() == steps.Writes })
 }
 
 // starts reports whether something is started that may not run yet.

@@ -215,7 +215,7 @@ func (w *walk) hint(code int) string {
 		return "look at what changed, then run plan again"
 	case steps.StatusUnit:
 		switch {
-		case w.current() == (steps.UnitCopy{}).Name():
+		case w.current() == (steps.UnitCopy{}).Name() || w.current() == (steps.Lint{}).Name():
 			return "the lint lines above say why; nothing was changed on this host"
 		case w.lane.touched:
 			return "the journal lines of this start say why"

@@ -1,7 +1,6 @@
 package steps
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/seatrial/seatrial/remote"
@@ -29,7 +28,7 @@ func (s HealthCheck) Preview(t Transaction) []Line {
 		}
 		names = append(names, name)
 	}
-	return []Line{{s.Name(), fmt.Sprintf("run %d checks (not run now): %s", len(names), strings.Join(names, ", ")), false}}
+	return []Line{same(s, "run %d checks: %s", len(names), strings.Join(names, ", "))}
 }
 
 // Requests implements Step.

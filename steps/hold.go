@@ -1,8 +1,6 @@
 package steps
 
 import (
-	"fmt"
-
 	"github.com/seatrial/seatrial/remote"
 )
 
@@ -17,7 +15,7 @@ func (Hold) Effect() Effect { return Writes }
 
 // Preview implements Step.
 func (s Hold) Preview(Transaction) []Line {
-	return []Line{{s.Name(), "hold for maintenance: " + s.Message, true}}
+	return []Line{change(s, "hold for maintenance: %s", s.Message)}
 }
 
 // Requests implements Step.
@@ -38,17 +36,17 @@ func (Unlock) Effect() Effect { return Writes }
 func (s Unlock) Preview(t Transaction) []Line {
 	var lines []Line
 	if m := t.Facts.Maintenance; m.Owner != "" {
-		lines = append(lines, Line{s.Name(), fmt.Sprintf("remove the maintenance lock of %s, since %s: %s", m.Owner, m.Since, m.Message), true})
+		lines = append(lines, change(s, "remove the maintenance lock of %s, since %s: %s", m.Owner, m.Since, m.Message))
 	}
 	r := t.Facts.Record
 	switch left := t.Facts.LeaseLeft(); {
 	case r.Unfinished() && (left == 0 || s.Steal):
-		lines = append(lines, Line{s.Name(), fmt.Sprintf("take the lease of %s away, and undo what its run left (release %s, %s)", r.Owner, r.Release, r.State), true})
+		lines = append(lines, change(s, "take the lease of %s away, and undo what its run left (release %s, %s)", r.Owner, r.Release, r.State))
 	case left > 0:
-		lines = append(lines, Line{s.Name(), fmt.Sprintf("the lease is held by %s, since %s, for %s more: --steal takes it away", r.Owner, r.Since, left), false})
+		lines = append(lines, same(s, "the lease is held by %s, since %s, for %s more: --steal takes it away", r.Owner, r.Since, left))
 	}
 	if lines == nil {
-		lines = []Line{{s.Name(), "nobody holds it", false}}
+		lines = []Line{same(s, "nobody holds it")}
 	}
 	return lines
 }

@@ -17,7 +17,7 @@ TRIAL=/run/systemd/system.control # precedes $ETC in systemd's search path, and 
 run() {
 	use_service "$2"
 	case $1 in
-	facts | log_setup | check | settle | verify | journal | logs | read_release) run_locked "$@" ;;
+	facts | lint | log_setup | check | settle | verify | journal | logs | read_release) run_locked "$@" ;;
 	*)
 		case $1 in lock | hold) state_directories ;; esac
 		[ -d "$S" ] || die 79 "nothing is known of service $service on this host"

@@ -19,9 +19,9 @@ func (Lock) Effect() Effect { return Writes }
 func (l Lock) Preview(t Transaction) []Line {
 	var lines []Line
 	if r := t.Facts.Record; r.Unfinished() {
-		lines = append(lines, Line{l.Name(), fmt.Sprintf("undo what run of %s left unfinished (release %s, %s)", r.Owner, r.Release, r.State), true})
+		lines = append(lines, change(l, "undo what run of %s left unfinished (release %s, %s)", r.Owner, r.Release, r.State))
 	}
-	return append(lines, Line{l.Name(), fmt.Sprintf("take the lease for %s, renewed while this run lives", t.Lease), true})
+	return append(lines, change(l, "take the lease for %s, renewed while this run lives", t.Lease))
 }
 
 // Requests implements Step.

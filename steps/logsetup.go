@@ -1,7 +1,6 @@
 package steps
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/seatrial/seatrial/remote"
@@ -24,20 +23,20 @@ func (s LogSetup) Preview(t Transaction) []Line {
 	}
 	have, ok := t.Facts.Dir[want.Path]
 	if !ok {
-		return []Line{{s.Name(), fmt.Sprintf("create %s (%s:%s, mode %s)", want.Path, want.Owner, want.Group, want.Mode), true}}
+		return []Line{change(s, "create %s (%s:%s, mode %s)", want.Path, want.Owner, want.Group, want.Mode)}
 	}
 	var lines []Line
 	if have.Kind != "directory" {
-		return []Line{{s.Name(), fmt.Sprintf("%s is a %s, not a directory: this will fail", want.Path, have.Kind), true}}
+		return []Line{change(s, "%s is a %s, not a directory: this will fail", want.Path, have.Kind)}
 	}
 	if have.Owner != want.Owner || have.Group != want.Group {
-		lines = append(lines, Line{s.Name(), fmt.Sprintf("%s: owner %s:%s -> %s:%s", want.Path, have.Owner, have.Group, want.Owner, want.Group), true})
+		lines = append(lines, change(s, "%s: owner %s:%s -> %s:%s", want.Path, have.Owner, have.Group, want.Owner, want.Group))
 	}
 	if strings.TrimLeft(have.Mode, "0") != strings.TrimLeft(want.Mode, "0") {
-		lines = append(lines, Line{s.Name(), fmt.Sprintf("%s: mode %s -> %s", want.Path, have.Mode, strings.TrimLeft(want.Mode, "0")), true})
+		lines = append(lines, change(s, "%s: mode %s -> %s", want.Path, have.Mode, strings.TrimLeft(want.Mode, "0")))
 	}
 	if lines == nil {
-		lines = []Line{{s.Name(), want.Path + " is as it should be", false}}
+		lines = []Line{same(s, "%s is as it should be", want.Path)}
 	}
 	return lines
 }

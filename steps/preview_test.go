@@ -121,7 +121,7 @@ func TestPreviews(t *testing.T) {
 		{"log directory is a file", LogSetup{}, func(x *Transaction) { x.Facts.Dir["/var/log/web"] = FileFacts{Kind: "regular file"} },
 			[]string{"*/var/log/web is a regular file, not a directory: this will fail"}},
 
-		{"checks", HealthCheck{}, nil, []string{"run 2 checks (not run now): dir, it's (warning)"}},
+		{"checks", HealthCheck{}, nil, []string{"run 2 checks: dir, it's (warning)"}},
 		{"no checks", HealthCheck{}, func(x *Transaction) { x.Service.Checks = nil }, nil},
 
 		{"copy", UnitCopy{}, nil, []string{"*update " + webPath + " (aaaaaaaa -> bbbbbbbb)", "*new /etc/logrotate.d/web"}},
@@ -140,7 +140,7 @@ func TestPreviews(t *testing.T) {
 		{"trial with drop-ins", Trial{}, func(x *Transaction) { x.Facts.Units["web.service"]["DropInPaths"] = "/a.conf /b.conf" },
 			[]string{"*load the new unit from /run: a reboot boots the old one", "drop-in /a.conf applies to web.service", "drop-in /b.conf applies to web.service"}},
 		{"reload", Reload{}, nil, []string{"*daemon-reload"}},
-		{"restart", Start{}, nil, []string{"*restart web.service (active/running since Mon)"}},
+		{"restart", Start{}, nil, []string{"*restart web.service (active/running)"}},
 		{"start", Start{}, func(x *Transaction) { x.Facts.Units = nil }, []string{"*start web.service (it does not run now)"}},
 		{"start what failed", Start{}, func(x *Transaction) { x.Facts.Units["web.service"]["ActiveState"] = "failed" },
 			[]string{"*start web.service (it does not run now)"}},
@@ -155,10 +155,19 @@ func TestPreviews(t *testing.T) {
 		}, []string{"*install " + webPath + ", /etc/logrotate.d/web by rename"}},
 		{"commit of what is there", Commit{}, func(x *Transaction) {
 			x.Service.Files = x.Service.Files[:1]
-			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb"}
+			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Mode: "644", Owner: "root", Group: "root"}
 		}, []string{"nothing to install: the files are there"}},
+		{"commit of another mode", Commit{}, func(x *Transaction) {
+			x.Service.Files = x.Service.Files[:1]
+			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Mode: "600", Owner: "root", Group: "root"}
+		}, []string{"*install " + webPath + " by rename"}},
+		{"commit of a release without a companion", Commit{}, func(x *Transaction) {
+			x.Service.Files[1].Digest = none
+			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Mode: "644", Owner: "root", Group: "root"}
+			x.Facts.Files["/etc/logrotate.d/web"] = FileFacts{Digest: "dd", Mode: "644", Owner: "root", Group: "root"}
+		}, []string{"*remove /etc/logrotate.d/web"}},
 
-		{"way back", Rollback{}, nil, []string{"on failure: back to " + webPath + " aaaaaaaa (active now)"}},
+		{"way back", Rollback{}, nil, []string{"on failure: back to " + webPath + " aaaaaaaa (active now), release r1"}},
 		{"way back to nothing", Rollback{}, func(x *Transaction) { x.Facts.Units, x.Facts.Files = nil, nil },
 			[]string{"on failure: stop web.service and remove it (there is none now)"}},
 		{"way back to the distribution's unit", Rollback{}, func(x *Transaction) {

@@ -37,6 +37,40 @@ func TestDeploy(t *testing.T) {
 	b.expect(b.ask(ReadReleaseRequest(b.tx, "r0")), StatusRefused, "release r0 is not kept")
 }
 
+// The lint of a preview says what that of a deploy says, and leaves no file.
+func TestLintLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		content string
+		code    int
+		says    string
+	}{
+		"good":     {unit("new"), 0, ""},
+		"warning":  {unit("new", "Bogus=1"), 0, "web.service:5: Unknown key"},
+		"bad":      {"[Service]\nType=simple\n", StatusUnit, "web.service"},
+		"no files": {"", StatusUnit, "masked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, unit("old"), tt.content)
+			b.tx.Facts = b.facts()
+			before := strings.Join(b.host.List("/"), "\n")
+			code := b.ask(Lint{}.Requests(b.tx)...)
+			said := b.says("lint")
+			if code != tt.code || !strings.Contains(said, tt.says) || tt.says == "" && said != "" {
+				t.Errorf("status %d, %q", code, said)
+			}
+			if after := strings.Join(b.host.List("/"), "\n"); after != before {
+				t.Errorf("the lint left a file:\n%s", after)
+			}
+			b.must(Lock{})
+			if deploy := b.ask(UnitCopy{}.Requests(b.tx)...); deploy != code || b.says("lint") != said {
+				t.Errorf("the deploy's lint says %d, %q; the preview's %d, %q", deploy, b.says("lint"), code, said)
+			}
+		})
+	}
+}
+
 // Facts change nothing, not even on a host that knows the service.
 func TestFactsOnlyRead(t *testing.T) {
 	t.Parallel()

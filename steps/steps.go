@@ -5,6 +5,8 @@ package steps
 
 import (
 	"embed"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +37,18 @@ type Step interface {
 type Line struct {
 	Step    string `json:"step"`
 	Text    string `json:"text"`
+	Detail  string `json:"detail,omitempty"` // what differs from host to host also where they are alike: processes, times
 	Changes bool   `json:"changes"`
+}
+
+// change is a line about something that the step changes on the host.
+func change(s Step, format string, args ...any) Line {
+	return Line{Step: s.Name(), Text: fmt.Sprintf(format, args...), Changes: true}
+}
+
+// same is a line about something that it finds, or only looks at.
+func same(s Step, format string, args ...any) Line {
+	return Line{Step: s.Name(), Text: fmt.Sprintf(format, args...)}
 }
 
 // A Transaction is one service's way from one release to another on one host.
@@ -49,6 +62,7 @@ type Transaction struct {
 	Label    string // what people call the release, one word; may be empty
 	Plan     string // digest of the saved plan that is applied; empty: none
 	Last     Past   // the release that was committed last on this host; zero: none
+	Current  string // id of the release that is there now; empty when it is none that the host knows
 	Previous string // id under which what is there now is kept, when it is no release of ours; else empty
 	Lease    time.Duration
 }
@@ -64,6 +78,16 @@ type Service struct {
 	StartTimeout time.Duration
 	Window       time.Duration // of settle
 	Verify       Verification
+}
+
+// File is the service's file of that path; zero when it has none.
+func (s Service) File(path string) File {
+	for _, f := range s.Files {
+		if f.Path == path {
+			return f
+		}
+	}
+	return File{}
 }
 
 // UnitDirectory is where committed units live.
@@ -163,11 +187,5 @@ func (t Transaction) units() []string {
 
 // Unchanged reports whether the host has the release's files already, with owner and mode. A deploy restarts all the same.
 func (t Transaction) Unchanged() bool {
-	for _, f := range t.Service.Files {
-		have := t.Facts.File(f.Path)
-		if have.Digest != f.Digest || have.Digest != none && !have.usual() {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(t.FileChanges(), func(c FileChange) bool { return c.Action != Keep })
 }

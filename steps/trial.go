@@ -1,7 +1,7 @@
 package steps
 
 import (
-	"fmt"
+	"cmp"
 	"strings"
 
 	"github.com/seatrial/seatrial/remote"
@@ -18,7 +18,7 @@ func (Guard) Effect() Effect { return Writes }
 
 // Preview implements Step.
 func (s Guard) Preview(t Transaction) []Line {
-	return []Line{{s.Name(), fmt.Sprintf("arm the guard: without news from here for %s the host goes back by itself", t.Lease), true}}
+	return []Line{change(s, "arm the guard: without news from here for %s the host goes back by itself", t.Lease)}
 }
 
 // Requests implements Step.
@@ -37,10 +37,10 @@ func (Trial) Effect() Effect { return Writes }
 
 // Preview implements Step.
 func (s Trial) Preview(t Transaction) []Line {
-	lines := []Line{{s.Name(), "load the new unit from /run: a reboot boots the old one", true}}
-	for _, r := range t.Service.Runs {
-		for _, path := range strings.Fields(t.Facts.Units[r.Unit]["DropInPaths"]) {
-			lines = append(lines, Line{s.Name(), fmt.Sprintf("drop-in %s applies to %s", path, r.Unit), false})
+	lines := []Line{change(s, "load the new unit from /run: a reboot boots the old one")}
+	for _, u := range t.UnitChanges(true) {
+		for _, path := range u.DropIns {
+			lines = append(lines, same(s, "drop-in %s applies to %s", path, u.Unit))
 		}
 	}
 	return lines
@@ -62,7 +62,7 @@ func (Reload) Effect() Effect { return Writes }
 
 // Preview implements Step.
 func (s Reload) Preview(Transaction) []Line {
-	return []Line{{s.Name(), "daemon-reload", true}}
+	return []Line{change(s, "daemon-reload")}
 }
 
 // Requests implements Step.
@@ -82,18 +82,19 @@ func (Start) Effect() Effect { return Writes }
 // Preview implements Step.
 func (s Start) Preview(t Transaction) []Line {
 	var lines []Line
-	for _, r := range t.Service.Runs {
-		u := t.Facts.Units[r.Unit]
-		switch u["ActiveState"] {
-		case "active", "reloading", "activating", "deactivating":
-			text := fmt.Sprintf("restart %s (%s/%s", r.Unit, u["ActiveState"], u["SubState"])
-			if since := u["ActiveEnterTimestamp"]; since != "" {
-				text += " since " + since
-			}
-			lines = append(lines, Line{s.Name(), text + ")", true})
-		default:
-			lines = append(lines, Line{s.Name(), fmt.Sprintf("start %s (it does not run now)", r.Unit), true})
+	for _, u := range t.UnitChanges(true) {
+		if u.Start == "start" {
+			lines = append(lines, change(s, "start %s (it does not run now)", u.Unit))
+			continue
 		}
+		line := change(s, "restart %s (%s)", u.Unit, u.Active)
+		if u.Process != "" {
+			line.Detail = "main process " + u.Process
+		}
+		if u.Since != "" {
+			line.Detail = strings.TrimPrefix(line.Detail+", since "+u.Since, ", ")
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -114,7 +115,7 @@ func (Settle) Effect() Effect { return Reads }
 
 // Preview implements Step.
 func (s Settle) Preview(t Transaction) []Line {
-	return []Line{{s.Name(), fmt.Sprintf("active within %s, then stable for %s", t.Service.StartTimeout, t.Service.Window), false}}
+	return []Line{same(s, "active within %s, then stable for %s", t.Service.StartTimeout, t.Service.Window)}
 }
 
 // Requests implements Step.
@@ -133,31 +134,31 @@ func (Commit) Effect() Effect { return Writes }
 
 // Preview implements Step.
 func (s Commit) Preview(t Transaction) []Line {
-	var paths []string
-	for _, f := range t.Service.Files {
-		if t.Facts.File(f.Path).Digest != f.Digest {
-			paths = append(paths, f.Path)
+	var put, gone []string
+	for _, f := range t.FileChanges() {
+		switch f.Action {
+		case Create, Update:
+			put = append(put, f.Path)
+		case Remove:
+			gone = append(gone, f.Path)
 		}
 	}
-	if len(paths) == 0 {
-		return []Line{{s.Name(), "nothing to install: the files are there", false}}
+	var lines []Line
+	if put != nil {
+		lines = append(lines, change(s, "install %s by rename", strings.Join(put, ", ")))
 	}
-	lines := []Line{{s.Name(), "install " + strings.Join(paths, ", ") + " by rename", true}}
-	for _, r := range t.Service.Runs {
-		if t.Facts.Units[r.Unit]["UnitFileState"] == "" && installable(t.Service, r.File) {
-			lines = append(lines, Line{s.Name(), "enable " + r.Unit + ": it starts at boot", true})
+	if gone != nil {
+		lines = append(lines, change(s, "remove %s", strings.Join(gone, ", ")))
+	}
+	if lines == nil {
+		lines = append(lines, same(s, "nothing to install: the files are there"))
+	}
+	for _, u := range t.UnitChanges(true) {
+		if u.Enable {
+			lines = append(lines, change(s, "enable %s: it starts at boot", u.Unit))
 		}
 	}
 	return lines
-}
-
-func installable(s Service, path string) bool {
-	for _, f := range s.Files {
-		if f.Path == path {
-			return strings.Contains("\n"+string(f.Content), "\n[Install]")
-		}
-	}
-	return false
 }
 
 // Requests implements Step.
@@ -177,16 +178,20 @@ func (Rollback) Effect() Effect { return Writes }
 // Preview implements Step: where a failure leads.
 func (s Rollback) Preview(t Transaction) []Line {
 	var lines []Line
+	release := ""
+	if id := cmp.Or(t.Current, t.Previous); id != "" {
+		release = ", release " + id
+	}
 	for _, r := range t.Service.Runs {
 		old := t.Facts.File(r.File)
 		u := t.Facts.Units[r.Unit]
 		switch {
 		case old.Digest == none && u["LoadState"] == "loaded":
-			lines = append(lines, Line{s.Name(), fmt.Sprintf("on failure: %s from %s again", r.Unit, u["FragmentPath"]), false})
+			lines = append(lines, same(s, "on failure: %s from %s again", r.Unit, u["FragmentPath"]))
 		case old.Digest == none:
-			lines = append(lines, Line{s.Name(), fmt.Sprintf("on failure: stop %s and remove it (there is none now)", r.Unit), false})
+			lines = append(lines, same(s, "on failure: stop %s and remove it (there is none now)", r.Unit))
 		default:
-			lines = append(lines, Line{s.Name(), fmt.Sprintf("on failure: back to %s %.8s (%s now)", r.File, old.Digest, u["ActiveState"]), false})
+			lines = append(lines, same(s, "on failure: back to %s %.8s (%s now)%s", r.File, old.Digest, u["ActiveState"], release))
 		}
 	}
 	return lines

@@ -33,7 +33,7 @@ func (s Verify) Preview(t Transaction) []Line {
 	for _, h := range t.Service.Verify.HTTP {
 		what = append(what, fmt.Sprintf("%s answers %d", h.URL, h.Status))
 	}
-	return []Line{{s.Name(), strings.Join(what, "; "), false}}
+	return []Line{same(s, "%s", strings.Join(what, "; "))}
 }
 
 // Requests implements Step.

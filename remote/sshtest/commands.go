@@ -180,7 +180,7 @@ func (c *call) exec(args []string) error {
 func direct(name string) bool {
 	switch name {
 	case "sh", "bash", "dash", "timeout", "flock", "sudo", "setpriv", "runuser", "nice", "ionice", "nohup", "setsid",
-		"stdbuf", "env", "journalctl":
+		"stdbuf", "env", "journalctl", "unshare":
 		return true
 	}
 	return false

@@ -16,7 +16,7 @@ func execCommands() map[string]command {
 	return map[string]command{
 		"sh": sh, "bash": sh, "dash": sh, "timeout": timeout, "flock": flock, "sudo": sudo, "setpriv": setpriv,
 		"runuser": runuser, "nice": plain("n"), "ionice": plain("cn"), "nohup": plain(""), "setsid": plain(""),
-		"stdbuf": plain("ioe"), "sleep": sleep,
+		"stdbuf": plain("ioe"), "sleep": sleep, "unshare": unshare, "mount": mount,
 	}
 }
 

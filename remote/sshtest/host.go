@@ -132,7 +132,7 @@ func defaults(o Options) Options {
 // furnish makes the directories and files that every host has.
 func (h *Host) furnish() {
 	for _, dir := range []string{"/etc/systemd/system", "/etc/logrotate.d", "/usr/lib/systemd/system", "/usr/bin",
-		"/usr/sbin", "/var/lib", "/var/log", "/root", "/tmp", "/dev", "/opt", "/srv", "/home"} {
+		"/usr/sbin", "/var/lib", "/var/log", "/root", "/tmp", "/dev", "/dev/shm", "/opt", "/srv", "/home"} {
 		_ = h.tree.mkdirAll(dir, 0o755, "root")
 	}
 	h.furnishRun()
