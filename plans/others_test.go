@@ -2,6 +2,7 @@ package plans
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,37 @@ func TestTwoRuns(t *testing.T) {
 	}
 	if r := lost[len(lost)-1].Hosts[0]; r.Outcome != Refused || !strings.Contains(r.Text, "locked by tester@here") {
 		t.Errorf("the other is told %+v", r)
+	}
+}
+
+// All runs take the lease of the same host first, whatever the order of their inventories: who comes second has locked
+// nothing, and stands in nobody's way.
+func TestLeasesAreTakenInOrder(t *testing.T) {
+	t.Parallel()
+	f := short(t, 3, unit("old"), unit("new"))
+	slices.Reverse(f.order.Environment.Hosts)
+	other := *f.runner
+	var second []Event
+	other.Owner, other.Emit = "other@there", func(e Event) { second = append(second, e) }
+	late := other.Survey(t.Context(), f.order) // it sees all hosts free
+	defer late.Close()
+	code := -1
+	f.each = func(_ int, e Event) {
+		if line(e) == "step.finished web-1 lock ok" {
+			code = late.Do(t.Context())
+		}
+	}
+	f.expect(f.run(t.Context()), ExitOK, "deployed deployed deployed")
+	if code != ExitLocked {
+		t.Errorf("the second: exit code %d", code)
+	}
+	for _, e := range second {
+		if e.Step != "" && e.Host != "web-1" {
+			t.Errorf("the second was at work elsewhere: %s", line(e))
+		}
+	}
+	if at := slices.IndexFunc(f.events, func(e Event) bool { return e.Step == "lock" }); f.events[at].Host != "web-1" {
+		t.Errorf("the first lease is that of %s", f.events[at].Host)
 	}
 }
 
