@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seatrial/seatrial/inventory"
 	"github.com/seatrial/seatrial/remote"
+	"github.com/seatrial/seatrial/remote/sshtest"
 	"github.com/seatrial/seatrial/steps"
 )
 
@@ -252,39 +254,66 @@ func (f *fleet) snapshot(host string) map[string]string {
 	return all
 }
 
-// A run that is closed leaves no goroutine and no connection behind, whatever became of it. Not parallel: it counts.
+// A run that is closed leaves no goroutine, connection or file behind, whatever became of it. Not parallel: it counts.
 func TestNothingIsLeftAfterClose(t *testing.T) {
-	f := newFleet(t, 2, unit("old"), unit("new"))
-	faults := []string{"", "lock", "health-check", "settle", "commit"}
-	f.run(t.Context()) // what is started once and stays
+	m := newMortal(t, 2)
+	f := m.fleet
+	f.clock()
+	m.runner.Journal = func(run JournalRun) (*Journal, error) {
+		m.dir = t.TempDir()
+		return CreateJournal(m.dir, run)
+	}
+	m.expect(m.run(t.Context()), ExitOK, "deployed deployed") // what is started once and stays
 	before := settled()
-	for _, fault := range faults {
-		if fault != "" {
-			_ = f.hosts["web-2"].Fail(fault)
+	for _, fault := range sshtest.Faults() {
+		_ = f.hosts["web-2"].Fail(fault)
+		f.order.Services = []*inventory.Service{full(unit("new " + fault))}
+		if code := f.run(t.Context()); code == ExitOK {
+			t.Errorf("%s does no harm", fault)
 		}
-		f.run(t.Context())
 		f.hosts["web-2"].Heal(fault)
+		f.hosts["web-2"].Advance(11 * time.Minute) // the lease of a fault
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	f.each = func(_ int, e Event) {
-		if e.Type == StepStarted && e.Step == "settle" {
+	for _, at := range []string{"host.started web-2", "step.started web-2 lock", "step.started web-2 settle", "step.started web-2 commit"} {
+		for name, stop := range map[string]func(context.CancelFunc){
+			"cancel": func(cancel context.CancelFunc) { cancel() },
+			"cut":    func(context.CancelFunc) { m.net.cut() },
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			stopped := false
+			f.each = func(_ int, e Event) {
+				if line(e) == at {
+					stopped = true
+					stop(cancel)
+				}
+			}
+			f.run(ctx)
 			cancel()
+			if !stopped {
+				t.Errorf("there was no %s at %s", name, at)
+			}
 		}
 	}
-	f.run(ctx)
-	for range 100 { // the hosts' ends of the connections end by themselves
-		if settled() <= before {
+	f.each = nil
+	m.killBefore("verify")
+	m.resume(m.die())
+	for range 500 { // the hosts' ends of the connections end by themselves
+		if now := settled(); now.goroutines <= before.goroutines && now.files <= before.files {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	buf := make([]byte, 1<<20)
-	t.Errorf("%d goroutines before, %d after\n%s", before, settled(), buf[:runtime.Stack(buf, true)])
+	t.Errorf("before %+v, after %+v\n%s", before, settled(), buf[:runtime.Stack(buf, true)])
 }
 
-func settled() int {
+// usage is what this process holds; files is 0 where the system does not tell.
+type usage struct{ goroutines, files int }
+
+func settled() usage {
 	for range 20 {
 		runtime.Gosched()
 	}
-	return runtime.NumGoroutine()
+	files, _ := os.ReadDir("/proc/self/fd") // sockets, too
+	return usage{runtime.NumGoroutine(), len(files)}
 }

@@ -17,7 +17,8 @@ import (
 // Decisions are on the disk before they are carried out.
 type Journal struct {
 	file *os.File
-	err  error // the first one of writing
+	sync func() error // puts what was written on the disk: of file
+	err  error        // the first one of writing
 }
 
 // journalRecord is a line of the journal that is no event.
@@ -123,7 +124,7 @@ func openJournal(path string, flags int) (*Journal, error) {
 	if !lockFile(file) {
 		return nil, errors.Join(fmt.Errorf("run journal %s: %w", path, ErrRunLives), file.Close())
 	}
-	return &Journal{file: file}, nil
+	return &Journal{file: file, sync: file.Sync}, nil
 }
 
 // Event appends an event. Errors are kept for the next decision, which needs the journal.
@@ -147,7 +148,7 @@ func (j *Journal) decide(lanes []JournalLane) error {
 func (j *Journal) record(r journalRecord) error {
 	err := json.NewEncoder(j.file).Encode(r)
 	if err == nil {
-		err = j.file.Sync()
+		err = j.sync()
 	}
 	if err = errors.Join(j.err, err); err != nil {
 		return fmt.Errorf("run journal %s: %w", j.file.Name(), err)

@@ -107,6 +107,7 @@ func (l *lane) rollback(reason string) {
 	if l.result.Outcome != "" && !l.committed {
 		return
 	}
+	undo := l.committed
 	l.committed, l.result.Release = false, ""
 	if l.failure == nil {
 		l.failure = &failure{text: reason}
@@ -137,6 +138,10 @@ func (l *lane) rollback(reason string) {
 	}
 	if err != nil {
 		l.unknown(err)
+		return
+	}
+	if got.code == steps.StatusFenced && l.touched && !undo {
+		l.fenced(ctx, got.why)
 		return
 	}
 	l.judge(*got)
@@ -172,6 +177,37 @@ func (l *lane) unknown(err error) {
 	l.result.Text += "; no word from the host since: " + text
 	l.result.Hint = "its guard puts the old release back within " + l.tx.Lease.String() + " of the last renewal; look with: seatrial status"
 	l.end(UnknownOutcome)
+}
+
+// fenced: another run has taken the host over, and had to undo first what this one had begun. Did it? The host says.
+func (l *lane) fenced(ctx context.Context, why string) {
+	l.result.Step, l.result.Text, l.result.Hint = l.failure.step, why, "look at what the other run did: seatrial status"
+	status := Failed
+	if facts, err := l.factsAgain(ctx); err == nil && l.asBefore(facts) {
+		status = OK
+		l.result.Text += "; what this run had begun is undone"
+		l.result.Release = l.before
+		l.end(RolledBack)
+	} else {
+		l.end(UnknownOutcome)
+	}
+	l.emit(Event{Type: StepFinished, Step: steps.Rollback{}.Name(), Status: status, Text: l.result.Text})
+}
+
+// asBefore: the files are those of the survey, what ran then runs, and nobody is at work.
+func (l *lane) asBefore(now steps.Facts) bool {
+	was := l.tx.Facts
+	for _, f := range l.tx.Service.Files {
+		if now.File(f.Path).Digest != was.File(f.Path).Digest {
+			return false
+		}
+	}
+	for _, r := range l.tx.Service.Runs {
+		if was.Units[r.Unit]["ActiveState"] == "active" && now.Units[r.Unit]["ActiveState"] != "active" {
+			return false
+		}
+	}
+	return !now.Record.Unfinished()
 }
 
 // answer of a host that was asked to go back.

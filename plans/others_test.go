@@ -2,6 +2,7 @@ package plans
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,112 @@ func TestTwoRuns(t *testing.T) {
 	if r := lost[len(lost)-1].Hosts[0]; r.Outcome != Refused || !strings.Contains(r.Text, "locked by tester@here") {
 		t.Errorf("the other is told %+v", r)
 	}
+}
+
+// All runs take the lease of the same host first, whatever the order of their inventories: who comes second has locked
+// nothing, and stands in nobody's way.
+func TestLeasesAreTakenInOrder(t *testing.T) {
+	t.Parallel()
+	f := short(t, 3, unit("old"), unit("new"))
+	slices.Reverse(f.order.Environment.Hosts)
+	other := *f.runner
+	var second []Event
+	other.Owner, other.Emit = "other@there", func(e Event) { second = append(second, e) }
+	late := other.Survey(t.Context(), f.order) // it sees all hosts free
+	defer late.Close()
+	code := -1
+	f.each = func(_ int, e Event) {
+		if line(e) == "step.finished web-1 lock ok" {
+			code = late.Do(t.Context())
+		}
+	}
+	f.expect(f.run(t.Context()), ExitOK, "deployed deployed deployed")
+	if code != ExitLocked {
+		t.Errorf("the second: exit code %d", code)
+	}
+	for _, e := range second {
+		if e.Step != "" && e.Host != "web-1" {
+			t.Errorf("the second was at work elsewhere: %s", line(e))
+		}
+	}
+	if at := slices.IndexFunc(f.events, func(e Event) bool { return e.Step == "lock" }); f.events[at].Host != "web-1" {
+		t.Errorf("the first lease is that of %s", f.events[at].Host)
+	}
+}
+
+// A run whose lease is stolen stops, and says truly what has become of its hosts: the thief undid the trial first, or has
+// gone on from there.
+func TestStolenLease(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		then    func(f *fleet, thief *Runner)
+		outcome string
+		code    int
+		runs    string
+	}{
+		"and left alone":         {func(*fleet, *Runner) {}, "rolled-back", ExitFailed, unit("old")},
+		"and used for a release": {func(f *fleet, thief *Runner) { f.deployed(thief, f.order) }, "unknown", ExitLook, unit("theirs")},
+		"and the old one dies":   {func(f *fleet, _ *Runner) { f.hosts["web-1"].StopUnit("web.service") }, "unknown", ExitLook, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := short(t, 1, unit("old"), unit("new"))
+			thief := *f.runner
+			thief.Owner, thief.Emit = "thief@there", func(Event) {}
+			f.each = func(_ int, e Event) {
+				if line(e) != "step.started web-1 settle" {
+					return
+				}
+				order := f.order
+				order.Plan = Unlock(true)
+				steal := thief.Survey(t.Context(), order)
+				if code := steal.Do(t.Context()); code != ExitOK {
+					t.Errorf("stealing: exit code %d", code)
+				}
+				steal.Close()
+				tt.then(f, &thief)
+			}
+			f.expect(f.run(t.Context()), tt.code, tt.outcome)
+			if r := f.result("web-1"); !strings.Contains(r.Text, "another run has taken over this host") || r.Hint == "" || r.Step == "" {
+				t.Errorf("%+v", r)
+			}
+			if tt.runs != "" {
+				f.runs("web-1", tt.runs)
+			}
+		})
+	}
+}
+
+// deployed: somebody else has deployed theirs.
+func (f *fleet) deployed(by *Runner, o Order) {
+	f.t.Helper()
+	theirs := web(unit("theirs"))
+	theirs.Settle.Window = 2 * time.Second
+	o.Services = []*inventory.Service{theirs}
+	run := by.Survey(f.t.Context(), o)
+	defer run.Close()
+	if code := run.Do(f.t.Context()); code != ExitOK {
+		f.t.Errorf("theirs: exit code %d", code)
+	}
+}
+
+// A committed host that another run has taken since cannot be taken back: a person must look.
+func TestStolenAfterTheCommit(t *testing.T) {
+	t.Parallel()
+	f := short(t, 2, unit("old"), unit("new"))
+	f.rollout().Canary.Count = 1
+	_ = f.hosts["web-2"].Fail("start")
+	thief := *f.runner
+	thief.Owner, thief.Emit = "thief@there", func(Event) {}
+	f.each = func(_ int, e Event) {
+		if e.Type == WaveStarted && e.Wave == 2 {
+			o := f.order
+			o.Hosts = o.Hosts[:1]
+			f.deployed(&thief, o)
+		}
+	}
+	f.expect(f.run(t.Context()), ExitLook, "rollback-failed rolled-back")
+	f.runs("web-1", unit("theirs"))
 }
 
 // Several services on a host are transactions of their own.

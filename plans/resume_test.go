@@ -2,6 +2,7 @@ package plans
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -312,21 +313,66 @@ func TestRunWithoutAJournal(t *testing.T) {
 	}
 }
 
-// The decision is on the disk before a host is asked to commit.
+// The decision is on the disk before a host is asked to commit: what was only written would be lost with the machine.
 func TestDecisionComesFirst(t *testing.T) {
 	t.Parallel()
 	m := newMortal(t, 2)
-	m.each = func(_ int, e Event) {
-		if e.Type != StepStarted || e.Step != "commit" {
-			return
-		}
-		ids, _ := Runs(m.dir)
-		run, err := ReadJournal(m.dir, ids[0])
-		if err != nil || len(run.Lanes) != 2 || len(run.Decided) != 2 {
-			t.Errorf("%s is asked to commit, decided are %v, %v", e.Host, run.Decided, err)
+	disk := &disk{m: m}
+	m.runner.Journal = func(run JournalRun) (*Journal, error) {
+		j, err := CreateJournal(m.dir, run)
+		j.sync = func() error { return disk.sync(j) }
+		return j, err
+	}
+	m.runner.through = func(real asker) asker { return &looking{real, disk} }
+	m.expect(m.run(t.Context()), ExitOK, "deployed deployed")
+	if disk.commits != 2 {
+		t.Errorf("%d hosts were asked to commit", disk.commits)
+	}
+}
+
+// disk is what a machine that loses its power now would have of the journal.
+type disk struct {
+	m *mortal
+
+	mu      sync.Mutex
+	text    []byte
+	commits int
+}
+
+func (d *disk) sync(j *Journal) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	text, err := os.ReadFile(j.file.Name())
+	d.text = text
+	return errors.Join(err, j.file.Sync())
+}
+
+// looking reads the disk whenever a host is about to be asked to commit.
+type looking struct {
+	asker
+	disk *disk
+}
+
+func (l *looking) Do(ctx context.Context, batch []remote.Request, each func(remote.Reply)) ([]remote.Result, error) {
+	for _, r := range batch {
+		if r.Verb == "commit" {
+			l.disk.asked(r.Args[1])
 		}
 	}
-	m.expect(m.run(t.Context()), ExitOK, "deployed deployed")
+	return l.asker.Do(ctx, batch, each)
+}
+
+func (d *disk) asked(token string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.commits++
+	if err := os.WriteFile(journalPath(d.m.left, "disk"), d.text, 0o600); err != nil {
+		d.m.t.Error(err)
+	}
+	run, err := ReadJournal(d.m.left, "disk")
+	if err != nil || !slices.ContainsFunc(run.Decided, func(l JournalLane) bool { return l.Token == token }) {
+		d.m.t.Errorf("%s is asked to commit; on the disk are the decisions %v, %v", token, run.Decided, err)
+	}
 }
 
 // The property: the run dies at any event, and is resumed. Every host is then exactly old or exactly new, all the same, and

@@ -302,7 +302,8 @@ func (r *Run) finish(ctx context.Context, code int) int {
 			Release: l.result.Release, Step: l.result.Step, Text: l.result.Text, Hint: l.result.Hint})
 	}
 	var text string
-	if ctx.Err() != nil && code != ExitLook {
+	late := r.Order.Plan.commits() && worse(worst, Deployed) == Deployed // everything had been done by then
+	if ctx.Err() != nil && code != ExitLook && !late {
 		code, text = ExitInterrupted, "interrupted"
 	}
 	r.emit(Event{Type: RunFinished, Outcome: worst, ExitCode: &code, Hosts: hosts, Text: text})

@@ -10,7 +10,8 @@ facts() {
 	now
 	printf '@host\nboot=%s\nuptime=%s\ntime=%s\n' "$boot" "$now" "$(date +%s)"
 	[ ! -f /etc/machine-id ] || printf 'machine=%s\n' "$(cat /etc/machine-id)"
-	systemctl --version 2>/dev/null | { read -r _ version _ && printf 'systemd=%s\n' "$version"; }
+	# (where another init runs, systemctl may be there all the same)
+	[ ! -d /run/systemd/system ] || systemctl --version 2>/dev/null | { read -r _ version _ && printf 'systemd=%s\n' "$version"; }
 	for tool in base64 flock journalctl mv setpriv sha256sum stat sync systemctl systemd-run timeout; do
 		have "$tool" || printf 'missing=%s\n' "$tool"
 	done
@@ -32,7 +33,7 @@ facts() {
 	refusing=none
 	for directory in /etc/systemd/system /var/lib "${S%/*}" "$S" /run "${R%/*}" "$R"; do
 		case $directory in "$refusing"/*) continue ;; esac # what is in it says nothing new
-		[ ! -d "$directory" ] || [ -w "$directory" ] || { refusing=$directory && printf '@readonly\npath=%s\n' "$directory"; }
+		[ ! -e "$directory" ] || { [ -d "$directory" ] && [ -w "$directory" ]; } || { refusing=$directory && printf '@readonly\npath=%s\n' "$directory"; }
 	done
 	if [ -f "$S/history" ]; then
 		printf '@history\n'
@@ -77,11 +78,29 @@ facts_one() {
 facts_run() {
 	printf '@unit\nunit=%s\n' "$1"
 	properties=$(sc show -p LoadState,ActiveState,SubState,Type,Result,NRestarts,MainPID,InvocationID,FragmentPath,DropInPaths,UnitFileState,NeedDaemonReload,TriggeredBy,Job,ActiveEnterTimestamp -- "$1")
+	case $properties in *LoadState=not-found*) properties="$properties
+DropInPaths=$(facts_dropins "$1")" ;; esac
 	printf '%s\n' "$properties"
 	printf '%s\n' "$properties" | while IFS='=' read -r key value; do
 		[ "$key" = DropInPaths ] || continue
 		for dropin in $value; do
 			[ ! -f "$dropin" ] || printf '@file\npath=%s\ndigest=%s\n' "$dropin" "$(digest "$dropin")"
+		done
+	done
+}
+
+# facts_dropins UNIT: those that wait for a unit which is not there yet; systemd does not tell of them.
+facts_dropins() {
+	type=${1##*.} stem=${1%.*} names="$1 ${1##*.}"
+	case $stem in *@?*) stem=${stem%%@*}@ names="$names $stem.$type" ;; esac
+	while case $stem in *-*) ;; *) false ;; esac do
+		stem=${stem%-*} names="$names $stem-.$type"
+	done
+	for directory in "$ETC" /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system; do
+		for name in $names; do
+			for dropin in "$directory/$name.d"/*.conf; do
+				[ ! -f "$dropin" ] || printf '%s ' "$dropin"
+			done
 		done
 	done
 }

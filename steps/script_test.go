@@ -100,6 +100,47 @@ func TestFactsOnlyRead(t *testing.T) {
 	}
 }
 
+// What facts must see on hosts where nothing is as it should be.
+func TestFactsOfOddPlaces(t *testing.T) {
+	t.Parallel()
+	refused := func(t *testing.T, b *bench, want string) {
+		t.Helper()
+		b.tx.Facts = b.facts()
+		if r := b.tx.Refusals(); len(r) != 1 || r[0].Text != want || r[0].Hint == "" {
+			t.Errorf("refused: %+v", r)
+		}
+	}
+	t.Run("systemd is installed and does not run", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, unit("old"), unit("new"))
+		_ = b.host.Remove("/run/systemd/system")
+		refused(t, b, "there is no systemd on this host")
+	})
+	t.Run("a file in the way of the state", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, unit("old"), unit("new"))
+		b.put("/var/lib/seatrial", "x")
+		refused(t, b, "/var/lib/seatrial cannot be written to")
+	})
+	t.Run("drop-ins wait for a first install", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, "", unit("new"))
+		b.tx.Service.Runs = []Run{{"a-b@1.service", webPath}}
+		want := "/etc/systemd/system/a-b@1.service.d/1.conf /etc/systemd/system/service.d/2.conf /etc/systemd/system/a-b@.service.d/3.conf " +
+			"/etc/systemd/system/a-.service.d/4.conf /usr/lib/systemd/system/a-b@.service.d/5.conf "
+		for _, path := range strings.Fields(want + "/etc/systemd/system/a.service.d/no.conf /etc/systemd/system/a-.socket.d/no.conf /etc/systemd/system/a-.service.d/no") {
+			b.put(path, "[Service]\n")
+		}
+		f := b.facts()
+		if got := f.Units["a-b@1.service"]["DropInPaths"]; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if f.File("/etc/systemd/system/a-.service.d/4.conf").Digest == none {
+			t.Error("a drop-in has no digest")
+		}
+	})
+}
+
 func TestLockRefuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -399,7 +399,10 @@ func TestLocks(t *testing.T) {
 	s.run("unlock", "lab", "--steal").exits(0).says("took the lease away")
 	_ = first.Wait()
 	r := result{t, first.ProcessState.ExitCode(), out.String(), "", "deploy, fenced"}
-	r.exits(6).says("another run has taken over this host")
+	r.exits(3).says("another run has taken over this host", "what this run had begun is undone")
+	if got := fmt.Sprint(r.outcomes()); got != "map[web-1:rolled-back web-2:rolled-back web-3:rolled-back]" {
+		t.Errorf("fenced: %s", got)
+	}
 	s.is(good, true)
 
 	s.window = "12s"

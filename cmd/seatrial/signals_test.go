@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -317,11 +319,43 @@ func TestKilledAndResumed(t *testing.T) {
 	resume(0, "nothing to resume")
 }
 
-// Nobody reads any more, or nobody can be asked: the deploy goes on to its end.
+// Whoever read what a run says has gone: it is called off, as by an interrupt.
+func TestBrokenPipe(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(c *exec.Cmd, to *os.File){
+		"stdout, with JSON": func(c *exec.Cmd, to *os.File) { c.Stdout, c.Args = to, append(c.Args, "--json") },
+		"stdout and stderr": func(c *exec.Cmd, to *os.File) { c.Stdout, c.Stderr, c.Args = to, to, append(c.Args, "-v") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t) // its deploy does not come beyond verify
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, said := s.command("deploy", "staging"), &output{}
+			c.Stdout, c.Stderr = said, said
+			change(c, w)
+			if err := errors.Join(c.Start(), w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			for lines := bufio.NewScanner(r); lines.Scan() && !strings.Contains(lines.Text(), "reload"); {
+			}
+			_ = r.Close()
+			s.ends(c, said, 130)
+			s.runs(oldApp)
+			if out, err := s.command("resume").CombinedOutput(); err != nil || !strings.Contains(string(out), "nothing to resume") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// What is not written to is not broken: without a reader of its report, or without any stream, a deploy goes on to its end.
 func TestClosedStreams(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*testing.T, *exec.Cmd){
-		"stdout is a broken pipe": func(t *testing.T, c *exec.Cmd) {
+		"nobody waits for the report": func(t *testing.T, c *exec.Cmd) {
 			r, w, err := os.Pipe()
 			if err != nil {
 				t.Fatal(err)
@@ -329,24 +363,6 @@ func TestClosedStreams(t *testing.T) {
 			_ = r.Close()
 			t.Cleanup(func() { _ = w.Close() })
 			c.Stdout = w
-		},
-		"stdout and stderr are broken pipes": func(t *testing.T, c *exec.Cmd) {
-			r, w, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = r.Close()
-			t.Cleanup(func() { _ = w.Close() })
-			c.Stdout, c.Stderr = w, w
-		},
-		"json into a broken pipe": func(t *testing.T, c *exec.Cmd) {
-			r, w, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = r.Close()
-			t.Cleanup(func() { _ = w.Close() })
-			c.Stdout, c.Args = w, append(c.Args, "--json")
 		},
 		"all are closed": func(_ *testing.T, c *exec.Cmd) {
 			c.Args = append([]string{"sh", "-c", `exec "$0" "$@" <&- >&- 2>&-`, c.Path}, c.Args[1:]...)

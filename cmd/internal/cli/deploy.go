@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -69,11 +70,27 @@ type view struct {
 	style ui.Style
 }
 
-// carryOut surveys, asks where the environment wants that, and does the plan.
+// carryOut does the plan; with --wait once more when another run was faster: two that waited for the same begin together.
 func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view) error {
+	end := time.Now().Add(c.Duration("wait"))
+	for {
+		beaten, err := p.attempt(c, plan, name, v, time.Until(end))
+		left := time.Until(end).Round(time.Second)
+		if !beaten || left <= 0 {
+			return err
+		}
+		if _, text := v.show.(*ui.Text); text {
+			_, _ = fmt.Fprintf(p.errs, "another run was faster: waiting for at most %s\n", left)
+		}
+	}
+}
+
+// attempt surveys, waits for other runs, asks where the environment wants that, and does the plan. beaten: all hosts were
+// free, and then the lease of one of them was not to be had.
+func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, limit time.Duration) (beaten bool, _ error) {
 	inv, order, err := p.order(c, plan, name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	order.To = c.String("to")
 	asks := asks(c, order)
@@ -81,26 +98,27 @@ func (p *program) carryOut(c *cli.Context, plan plans.Plan, name string, v view)
 	defer run.Close()
 	if c.Bool("dry-run") {
 		p.preview(run, v)
-		return planned(run, v.show, run.ExitCode())
+		return false, planned(run, v.show, run.ExitCode())
 	}
-	if limit := c.Duration("wait"); limit > 0 && run.ExitCode() == plans.ExitLocked {
+	if limit > 0 && run.ExitCode() == plans.ExitLocked {
 		if _, text := v.show.(*ui.Text); text {
-			_, _ = fmt.Fprintf(p.errs, "locked by another run: waiting for at most %s\n", limit)
+			_, _ = fmt.Fprintf(p.errs, "locked by another run: waiting for at most %s\n", c.Duration("wait"))
 		}
 		run.Await(c.Context, limit)
 	}
+	free := run.ExitCode() != plans.ExitLocked
 	if asks && run.ExitCode() == plans.ExitOK {
 		p.preview(run, v)
 		if !p.ask(c.Context, fmt.Sprintf("%s on %d hosts of %s?", plan.Name, len(order.Hosts), name)) {
-			return &usageError{"aborted, no changes made", ""}
+			return false, &usageError{"aborted, no changes made", ""}
 		}
 	}
 	p.touching.Store(plan.Writes())
 	defer p.touching.Store(false)
 	if code := run.Do(c.Context); code != plans.ExitOK {
-		return exit(code)
+		return free && code == plans.ExitLocked, exit(code)
 	}
-	return nil
+	return false, nil
 }
 
 // planned ends a run that was only looked at. As text everything has been said by then; JSON has its last line.

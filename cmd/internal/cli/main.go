@@ -32,8 +32,9 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		}
 	}
 	defer signal.Stop(signals)
-	signal.Ignore(syscall.SIGPIPE) // nobody reads any more: a deployment goes on to its end all the same
-	errs = &shared{w: errs}
+	signal.Ignore(syscall.SIGPIPE) // or a broken pipe would end us between two steps
+	unread := make(chan struct{}, 1)
+	out, errs = &shared{w: out, unread: unread}, &shared{w: errs, unread: unread}
 	p := &program{in: in, out: out, errs: errs}
 	done := make(chan int, 1)
 	go func() { done <- p.run(ctx, args) }()
@@ -47,24 +48,44 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 				ui.Error(errs, text, hint)
 				return plans.ExitInterrupted
 			}
-			if p.touching.Load() {
-				_, _ = fmt.Fprintln(errs, "\ninterrupted: touched hosts are being rolled back; interrupt again to leave at once")
-			}
+			p.callOff("interrupted")
 			cancel()
+		case <-unread:
+			if !interrupted {
+				p.callOff("nobody reads the output any more")
+				cancel()
+			}
 		}
 	}
 }
 
-// shared is a stream that the run and the one who waits for it write to.
+// callOff says what the end of the context will do.
+func (p *program) callOff(why string) {
+	if p.touching.Load() {
+		_, _ = fmt.Fprintf(p.errs, "\n%s: touched hosts are being rolled back; interrupt again to leave at once\n", why)
+	}
+}
+
+// shared is a stream that the run and the one who waits for it write to. That its reader has gone is told once at most.
 type shared struct {
-	mu sync.Mutex
-	w  io.Writer
+	mu     sync.Mutex
+	w      io.Writer
+	unread chan<- struct{}
+	broken bool
 }
 
 func (s *shared) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.w.Write(b)
+	n, err := s.w.Write(b)
+	if errors.Is(err, syscall.EPIPE) && !s.broken {
+		s.broken = true
+		select {
+		case s.unread <- struct{}{}:
+		default:
+		}
+	}
+	return n, err
 }
 
 // program is one invocation.

@@ -13,11 +13,12 @@ import (
 // lane is one service on one host.
 type lane struct{ host, service string }
 
-// watch knows which hosts are in trial, for a person who leaves at once.
+// watch knows how far the hosts are, for a person who leaves at once.
 type watch struct {
 	ui.Display
 
 	mu    sync.Mutex
+	held  []lane // whose lease was taken, and nothing else
 	trial []lane // in the order in which they began
 	keep  []lane // whose commit was asked for, and not answered
 	kept  []lane // committed by this run
@@ -34,7 +35,7 @@ func (w *watch) note(e plans.Event) {
 	defer w.mu.Unlock()
 	of := lane{e.Host, e.Service}
 	move := func(to *[]lane) {
-		for _, list := range []*[]lane{&w.trial, &w.keep, &w.kept} {
+		for _, list := range []*[]lane{&w.held, &w.trial, &w.keep, &w.kept} {
 			*list = slices.DeleteFunc(*list, func(l lane) bool { return l == of })
 		}
 		if to != nil {
@@ -42,13 +43,15 @@ func (w *watch) note(e plans.Event) {
 		}
 	}
 	switch began, done := e.Type == plans.StepStarted, e.Type == plans.StepFinished && e.Status == plans.OK; {
+	case began && e.Step == "lock":
+		move(&w.held)
 	case began && e.Step == "trial":
 		move(&w.trial)
 	case began && e.Step == "commit":
 		move(&w.keep)
 	case done && e.Step == "commit":
 		move(&w.kept)
-	case done && e.Step == "rollback":
+	case done && e.Step == "rollback", e.Type == plans.HostFinished && e.Outcome != plans.Deployed:
 		move(nil)
 	}
 }
@@ -69,6 +72,9 @@ func (w *watch) farewell() (text, hint string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	text = "left at once"
+	if len(w.held) > 0 {
+		text += fmt.Sprintf("; on the release that they have, and free for other runs within %s: %s", plans.DefaultLease, hosts(w.held))
+	}
 	if len(w.trial) > 0 {
 		text += fmt.Sprintf("; in trial, and back on the old release by themselves within %s: %s", plans.DefaultLease, hosts(w.trial))
 	}
