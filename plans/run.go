@@ -122,6 +122,12 @@ func (r *Run) emit(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.Run, e.Time = r.ID, r.runner.Now()
+	switch { // these lists are there, however short
+	case e.Type == RunStarted && e.Members == nil:
+		e.Members = []string{}
+	case e.Type == RunFinished && e.Hosts == nil:
+		e.Hosts = []HostResult{}
+	}
 	r.runner.Emit(e)
 	if r.journal == nil {
 		r.early = append(r.early, e)
