@@ -156,8 +156,10 @@ func (r *Run) Do(ctx context.Context) int {
 
 // do returns an exit code beyond those of the outcomes.
 func (r *Run) do(ctx context.Context) int {
-	if code, blocked := r.blocked(); blocked {
-		return code
+	if r.Order.Plan.Writes() { // looking at one host needs no other
+		if code, blocked := r.blocked(); blocked {
+			return code
+		}
 	}
 	ready := r.alive()
 	if len(ready) == 0 {
