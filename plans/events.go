@@ -35,11 +35,11 @@ type Event struct {
 	Text        string       `json:"text,omitempty"`    // step.output; why, for step.finished, host.finished, run.finished
 	Hint        string       `json:"hint,omitempty"`    // what to do next
 	Wave        int          `json:"wave,omitempty"`    // from 1
-	Members     []string     `json:"members,omitempty"` // wave.started, run.started: host names
+	Members     []string     `json:"members,omitzero"`  // wave.started, run.started: host names
 	Outcome     Outcome      `json:"outcome,omitempty"` // host.finished, run.finished (the worst)
 	Release     string       `json:"release,omitempty"`
 	ExitCode    *int         `json:"exit_code,omitempty"` // run.finished
-	Hosts       []HostResult `json:"hosts,omitempty"`     // run.finished
+	Hosts       []HostResult `json:"hosts,omitzero"`      // run.finished
 }
 
 // HostResult is how one service on one host ended.

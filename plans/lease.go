@@ -259,8 +259,8 @@ func (l *lane) judge(got answer) {
 		l.result.Text = text
 		l.end(Unchanged)
 	case !l.run.Order.Plan.commits():
-		status = Failed
-		l.mustLook("a restart has nothing to go back to")
+		status, text = Failed, "a restart has nothing to go back to"
+		l.mustLook(text)
 	case got.code == 0:
 		l.result.Release = l.tx.Current
 		l.end(RolledBack)

@@ -122,6 +122,12 @@ func (r *Run) emit(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.Run, e.Time = r.ID, r.runner.Now()
+	switch { // these lists are there, however short
+	case e.Type == RunStarted && e.Members == nil:
+		e.Members = []string{}
+	case e.Type == RunFinished && e.Hosts == nil:
+		e.Hosts = []HostResult{}
+	}
 	r.runner.Emit(e)
 	if r.journal == nil {
 		r.early = append(r.early, e)
@@ -150,8 +156,10 @@ func (r *Run) Do(ctx context.Context) int {
 
 // do returns an exit code beyond those of the outcomes.
 func (r *Run) do(ctx context.Context) int {
-	if code, blocked := r.blocked(); blocked {
-		return code
+	if r.Order.Plan.Writes() { // looking at one host needs no other
+		if code, blocked := r.blocked(); blocked {
+			return code
+		}
 	}
 	ready := r.alive()
 	if len(ready) == 0 {

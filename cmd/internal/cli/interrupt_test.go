@@ -35,7 +35,7 @@ func TestInterrupt(t *testing.T) {
 	var out, errs bytes.Buffer
 	code := make(chan int, 1)
 	go func() {
-		code <- Main([]string{"seatrial", "deploy", "staging", "--inventory", file}, strings.NewReader(""), &out, &errs)
+		code <- Main([]string{"seatrial", "deploy", "staging", "--json", "--inventory", file}, strings.NewReader(""), &out, &errs)
 	}()
 	<-asked
 	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
@@ -43,6 +43,9 @@ func TestInterrupt(t *testing.T) {
 	}
 	if got := <-code; got != 130 {
 		t.Errorf("exit code %d\n%s%s", got, &out, &errs)
+	}
+	if fault := contractFault(out.String(), 130, false); fault != "" || !strings.Contains(out.String(), `"text":"interrupted"`) {
+		t.Errorf("--json: %s\n%s", fault, &out)
 	}
 	if !strings.Contains(errs.String(), "interrupted: touched hosts are being rolled back") {
 		t.Errorf("nothing was said of the interrupt:\n%s", &errs)

@@ -167,6 +167,11 @@ func (p *program) display(c *cli.Context) (ui.Display, ui.Style) {
 	return &ui.Text{Out: p.out, Err: p.errs, Style: style, Live: terminal(p.errs), Verbose: c.Bool("verbose")}, style
 }
 
+func isJSON(show ui.Display) bool {
+	_, ok := show.(*ui.JSON)
+	return ok
+}
+
 func colored(c *cli.Context, w io.Writer) bool {
 	return terminal(w) && !c.Bool("no-color") && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

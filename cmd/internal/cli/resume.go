@@ -32,7 +32,9 @@ func (p *program) resume(c *cli.Context) error {
 	if err != nil && c.Args().First() == "" {
 		var usage *usageError
 		if errors.As(err, &usage) {
-			_, _ = fmt.Fprintln(p.out, "nothing to resume: every run on this machine came to its end on all its hosts")
+			if show, _ := p.display(c); !isJSON(show) {
+				_, _ = fmt.Fprintln(p.out, "nothing to resume: every run on this machine came to its end on all its hosts")
+			}
 			return nil
 		}
 	}

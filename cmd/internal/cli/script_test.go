@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -27,7 +28,26 @@ func TestMain(m *testing.M) {
 	_ = os.Setenv("HOME", home)
 	code := m.Run()
 	_ = os.RemoveAll(home)
+	if code == 0 && wholeRun() && untested() {
+		code = 1
+	}
 	os.Exit(code)
+}
+
+// wholeRun: nobody asked for some of the tests only.
+func wholeRun() bool {
+	for _, name := range []string{"run", "skip", "list", "bench", "fuzz"} {
+		if flag.Lookup("test."+name).Value.String() != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// untested: a type or field of the JSON contract has occurred in no script.
+func untested() bool {
+	c, err := theContract()
+	return err != nil || c.untested(os.Stderr)
 }
 
 // TestScript plays testdata/script: each file is a story of commands against embedded hosts, and of what must and must not
@@ -36,8 +56,10 @@ func TestMain(m *testing.M) {
 //	seatrial ARG...              runs the program in this process; `!` wants an exit code other than 0
 //	code N                       the exit code was N
 //	release NAME                 the release that was reported, as a variable
-//	json-lines                   the output is JSON lines as the contract has them
+//	json-lines                   the output was the events of a whole run
 //	setup [OPTION...] [HOST...]  starts embedded hosts, see hosts_test.go
+//
+// Whatever is printed with --json is held against the JSON schema.
 //
 // SEATRIAL_UPDATE=1 rewrites the expectations of `cmp stdout` and `cmp stderr`.
 func TestScript(t *testing.T) {
@@ -125,6 +147,17 @@ func (s *story) seatrial(ts *testscript.TestScript, neg bool, args []string) {
 	_, _ = io.WriteString(ts.Stderr(), s.stable(errs.String()))
 	if failed := s.code != 0; failed != neg {
 		ts.Fatalf("exit code %d", s.code)
+	}
+	if slices.Contains(args, "--json") {
+		if fault := contractFault(s.stdout, s.code, args[0] == "show"); fault != "" {
+			ts.Fatalf("--json: %s", fault)
+		}
+	}
+}
+
+func (s *story) jsonLines(ts *testscript.TestScript) {
+	if !strings.Contains(s.stdout, `{"type":"run.started"`) || !strings.Contains(s.stdout, `{"type":"run.finished"`) {
+		ts.Fatalf("no events of a whole run")
 	}
 }
 

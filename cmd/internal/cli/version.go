@@ -22,11 +22,16 @@ func (p *program) versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "version",
 		Usage:     "show the version",
-		UsageText: "seatrial version [--json]",
-		Flags:     []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "one JSON object a line on stdout", DisableDefaultText: true}},
+		UsageText: "seatrial version [--json | --schema]\n\nseatrial version\nseatrial version --schema > seatrial.schema.json",
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "schema", Usage: "print the JSON Schema of what any command prints with --json",
+			DisableDefaultText: true}},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return &usageError{"version takes no arguments", "seatrial version"}
+			}
+			if c.Bool("schema") {
+				_, _ = fmt.Fprint(p.out, ui.JSONSchema)
+				return nil
 			}
 			if c.Bool("json") {
 				ui.NewJSON(p.out, Version())

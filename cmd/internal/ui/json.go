@@ -1,14 +1,20 @@
 package ui
 
 import (
+	_ "embed"
 	"encoding/json"
 	"io"
 
 	"github.com/seatrial/seatrial/plans"
 )
 
-// JSONVersion of the contract that README.md documents. Fields and types are only ever added.
+// JSONVersion of the contract. Fields and types are only ever added.
 const JSONVersion = 1
+
+// JSONSchema is the contract: every line that any command prints with --json. README.md says what the fields mean.
+//
+//go:embed json.schema.json
+var JSONSchema string
 
 // JSON writes one object a line.
 type JSON struct {

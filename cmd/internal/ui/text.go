@@ -331,7 +331,7 @@ func (t *Text) outcome(outcome plans.Outcome, hosts []plans.HostResult) {
 		who[entry], hint[entry] = append(who[entry], name), h.Hint
 	}
 	for _, entry := range entries {
-		_, _ = fmt.Fprintf(t.Out, "%s  %s%s\n", t.outcomeWord(outcome), strings.Join(who[entry], ", "), Clean(entry))
+		_, _ = fmt.Fprintf(t.Out, "%s  %s%s\n", outcomeWord(t.Style, outcome), strings.Join(who[entry], ", "), Clean(entry))
 		if hint[entry] != "" {
 			_, _ = fmt.Fprintf(t.Out, "    hint: %s\n", Clean(hint[entry]))
 		}
@@ -352,15 +352,15 @@ func resultText(h plans.HostResult) string {
 	return text
 }
 
-func (t *Text) outcomeWord(o plans.Outcome) string {
+func outcomeWord(style Style, o plans.Outcome) string {
 	word := fmt.Sprintf("%-15s", o)
 	switch o {
 	case plans.Deployed, plans.Unchanged:
-		return t.Style.good(word)
+		return style.good(word)
 	case plans.SkippedHost:
 		return word
 	case plans.RolledBack, plans.Refused, plans.Unreachable:
-		return t.Style.warn(word)
+		return style.warn(word)
 	}
-	return t.Style.bad(word)
+	return style.bad(word)
 }
