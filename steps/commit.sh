@@ -50,6 +50,8 @@ $runs
 END
 	trouble="the new units are in place, but daemon-reload was refused"
 	sc daemon-reload || return 1 # after enable, or every unit of the host wants another reload
+	boot
+	[ "$booted" = "$boot" ] || start_committed
 	while read -r unit _ _ _ enabled; do
 		[ "$enabled" = - ] || continue
 		show "$unit"
@@ -61,6 +63,30 @@ END
 	remember committed
 	prune
 	finish COMMITTED
+}
+
+# A boot in the middle of the commit started what it found enabled, from files that were not all the new ones.
+start_committed() {
+	again='' ran=''
+	for unit in $(unit_names); do
+		show "$unit"
+		is_active || [ "$UnitFileState" = enabled ] || continue
+		again="$again$unit "
+	done
+	[ -n "$again" ] || return 0
+	# shellcheck disable=SC2086 # a list of names
+	restart_units $again
+	now
+	began=$now
+	for unit in $again; do
+		show "$unit"
+		while [ -n "$Job" ] && [ "$((now - began))" -lt 60 ]; do
+			sleep 1
+			now
+			show "$unit"
+		done
+		say unit "$unit is $ActiveState/$SubState"
+	done
 }
 
 # What was there before and is no release of ours (made by hand, or changed since) becomes one, for rollback.

@@ -307,6 +307,28 @@ func TestHalfACommit(t *testing.T) {
 		b.host.Advance(3 * time.Minute)
 		done(b)
 	})
+	t.Run("power lost", func(t *testing.T) { // the boot starts the new one and the old other
+		t.Parallel()
+		b := half(t)
+		b.host.Reboot()
+		b.connect()
+		b.must(Rollback{"test"})
+		done(b)
+	})
+	t.Run("power lost in a first install", func(t *testing.T) { // nothing is enabled yet, so the boot starts nothing
+		t.Parallel()
+		b := newBench(t, "", unit("new"))
+		b.upTo("SETTLED")
+		b.writeRecord("COMMITTING")
+		b.rename(webPath)
+		b.host.Reboot()
+		b.connect()
+		b.must(Rollback{"test"})
+		b.runs(unit("new"))
+		if state := b.host.Unit("web.service").FileState; state != "enabled" {
+			t.Errorf("the unit is %s", state)
+		}
+	})
 	t.Run("it cannot go forward", func(t *testing.T) {
 		t.Parallel()
 		b := half(t)

@@ -1,6 +1,10 @@
 package lab
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // PowerOff is a loss of power: every process of the host is gone at once and
 // nothing is stopped in order. The disk stays as it was.
@@ -24,6 +28,23 @@ func (h *Host) Reboot() error {
 		return fmt.Errorf("rebooting %s: %w", h.Name, err)
 	}
 	return h.waitUntilRunning(background(), pid)
+}
+
+// SoftReboot lets systemd (254 or later) start the host's userspace anew, and
+// waits until it is running again. The kernel stays, and so does /run.
+func (h *Host) SoftReboot() error {
+	const count = "systemctl show --value -p SoftRebootsCount"
+	before, err := h.Sh(count + "; systemctl soft-reboot --no-block")
+	if err != nil {
+		return fmt.Errorf("soft-rebooting %s: %w", h.Name, err)
+	}
+	var said string
+	for deadline := time.Now().Add(bootTimeout); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		if said, err = h.Sh(count + "; systemctl is-system-running --wait"); err == nil && !strings.HasPrefix(said, before) {
+			return nil
+		}
+	}
+	return fmt.Errorf("soft-rebooting %s: %w: %s", h.Name, err, said)
 }
 
 // CutNetwork pulls the host's cable: packets vanish in both directions and

@@ -88,17 +88,11 @@ func isInit(pid string) bool {
 // Put writes a file inside the host, owned by root, making the directories it
 // needs. On a host that is powered off it writes to the disk.
 func (h *Host) Put(path, content string, mode fs.FileMode) error {
-	dir := h.Path("/")
-	if pid, err := h.leader(); err == nil {
-		dir = fmt.Sprintf("/proc/%d/root", pid) // with the host's /run and /tmp
-	}
-	// A link inside the host must not lead to a file of this machine.
-	root, err := os.OpenRoot(dir)
+	root, name, err := h.open(path)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	name := strings.TrimPrefix(path, "/")
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return fmt.Errorf("%s: %w", h.Name, err)
 	}
@@ -106,6 +100,32 @@ func (h *Host) Put(path, content string, mode fs.FileMode) error {
 		return fmt.Errorf("%s: %w", h.Name, err)
 	}
 	return nil
+}
+
+// Get reads a file inside the host, or from the disk of one that is powered
+// off.
+func (h *Host) Get(path string) (string, error) {
+	root, name, err := h.open(path)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	text, err := root.ReadFile(name)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", h.Name, err)
+	}
+	return string(text), err
+}
+
+// open returns the host's root, with its /run and /tmp if it is running, and
+// the path within. A link inside the host does not lead out of it.
+func (h *Host) open(path string) (root *os.Root, name string, err error) {
+	dir := h.Path("/")
+	if pid, err := h.leader(); err == nil {
+		dir = fmt.Sprintf("/proc/%d/root", pid)
+	}
+	root, err = os.OpenRoot(dir)
+	return root, strings.TrimPrefix(path, "/"), err
 }
 
 // Path is where a file of the host's disk is seen from outside, even when it
