@@ -54,20 +54,20 @@ type SSH struct {
 
 // Environment is a list of hosts that are deployed to together.
 type Environment struct {
-	Name    string
-	Confirm bool // deploying asks first, or wants --yes
-	Rollout Rollout
-	Hosts   []*Host
+	Name    string  `json:"name"`
+	Confirm bool    `json:"confirm,omitempty"` // deploying asks first, or wants --yes
+	Rollout Rollout `json:"rollout"`
+	Hosts   []*Host `json:"hosts,omitempty"`
 }
 
 // Host is one place where services run.
 type Host struct {
-	Name     string
-	Address  string // host, host:port, or an alias of ~/.ssh/config
-	User     string // empty: SSH.User
-	Tags     []string
-	HostKey  string   // "SHA256:..." when pinned
-	Services []string // names in file order; all of them unless the host says otherwise
+	Name     string   `json:"name"`
+	Address  string   `json:"address,omitempty"` // host, host:port, or an alias of ~/.ssh/config
+	User     string   `json:"user,omitempty"`    // empty: SSH.User
+	Tags     []string `json:"tags,omitempty"`
+	HostKey  string   `json:"host_key,omitempty"` // "SHA256:..." when pinned
+	Services []string `json:"services,omitempty"` // names in file order; all of them unless the host says otherwise
 }
 
 // What to do about an unreachable host (Rollout.Unreachable).
@@ -85,42 +85,42 @@ const (
 
 // Rollout says in which order and how carefully an environment's hosts change.
 type Rollout struct {
-	Canary      Canary
-	Waves       []Share // cumulative; the last one is always all hosts
-	Pause       time.Duration
-	MaxParallel int
-	MaxFailed   Share // over the whole run
-	Unreachable string
-	OnFailure   string
+	Canary      Canary        `json:"canary"`
+	Waves       []Share       `json:"waves,omitempty"` // cumulative; the last one is always all hosts
+	Pause       time.Duration `json:"pause,omitempty"`
+	MaxParallel int           `json:"max_parallel,omitempty"`
+	MaxFailed   Share         `json:"max_failed"` // over the whole run
+	Unreachable string        `json:"unreachable,omitempty"`
+	OnFailure   string        `json:"on_failure,omitempty"`
 }
 
 // Canary picks the hosts that go first, alone: so many, or those with a tag.
 // The zero value is no canary.
 type Canary struct {
-	Count int
-	Tag   string
+	Count int    `json:"count,omitempty"`
+	Tag   string `json:"tag,omitempty"`
 }
 
 // Service is what is deployed: units that move together, and what surrounds them.
 type Service struct {
-	Name         string
-	Units        []Unit
-	Instances    []string // of the template units
-	StartTimeout time.Duration
-	Logs         *Logs // nil: no log directory
-	Checks       []Check
-	Settle       Settle
-	Verify       Verify
-	RefuseDrift  bool // a host whose unit was changed by hand is refused, not overwritten
+	Name         string        `json:"name"`
+	Units        []Unit        `json:"units,omitempty"`
+	Instances    []string      `json:"instances,omitempty"` // of the template units
+	StartTimeout time.Duration `json:"start_timeout,omitempty"`
+	Logs         *Logs         `json:"logs,omitempty"` // nil: no log directory
+	Checks       []Check       `json:"checks,omitempty"`
+	Settle       Settle        `json:"settle"`
+	Verify       Verify        `json:"verify"`
+	RefuseDrift  bool          `json:"refuse_drift,omitempty"` // a host whose unit was changed by hand is refused, not overwritten
 }
 
 // Unit is one systemd unit file, read and known to be one.
 type Unit struct {
-	Name      string // base name, for example whit.service
-	Path      string // local
-	Content   []byte
-	Digest    string   // sha256, hex
-	Instances []string // only for a template such as whit@.service
+	Name      string   `json:"name"` // base name, for example whit.service
+	Path      string   `json:"-"`    // local
+	Content   []byte   `json:"content,omitempty"`
+	Digest    string   `json:"digest,omitempty"`    // sha256, hex
+	Instances []string `json:"instances,omitempty"` // only for a template such as whit@.service
 }
 
 // Names returns what systemd runs of the unit: itself, or each of its instances.
@@ -137,19 +137,19 @@ func (u Unit) Names() []string {
 
 // Logs is the log directory a service needs before it starts.
 type Logs struct {
-	Directory string
-	Owner     string
-	Group     string
-	Mode      string // four octal digits
-	Logrotate *File  // nil: no rotation is pushed
+	Directory string `json:"directory,omitempty"`
+	Owner     string `json:"owner,omitempty"`
+	Group     string `json:"group,omitempty"`
+	Mode      string `json:"mode,omitempty"`      // four octal digits
+	Logrotate *File  `json:"logrotate,omitempty"` // nil: no rotation is pushed
 }
 
 // File is a local file and the place on a host it is pushed to.
 type File struct {
-	Path    string // local
-	Target  string // on the host
-	Content []byte
-	Digest  string // sha256, hex
+	Path    string `json:"-"`                // local
+	Target  string `json:"target,omitempty"` // on the host
+	Content []byte `json:"content,omitempty"`
+	Digest  string `json:"digest,omitempty"` // sha256, hex
 }
 
 // How much a failing check matters (Check.Severity).
@@ -162,39 +162,39 @@ const (
 // Exactly one of Directory, File, Executable and Command is set; WorkingDirectory,
 // User and Environment belong to a Command.
 type Check struct {
-	Name             string
-	Severity         string
-	Directory        string
-	File             string
-	Executable       string
-	Command          []string // run as it is, byte for byte, by no shell
-	WorkingDirectory string
-	User             string     // empty: root
-	Environment      []Variable // sorted by name
-	Timeout          time.Duration
+	Name             string        `json:"name"`
+	Severity         string        `json:"severity,omitempty"`
+	Directory        string        `json:"directory,omitempty"`
+	File             string        `json:"file,omitempty"`
+	Executable       string        `json:"executable,omitempty"`
+	Command          []string      `json:"command,omitempty"` // run as it is, byte for byte, by no shell
+	WorkingDirectory string        `json:"working_directory,omitempty"`
+	User             string        `json:"user,omitempty"`        // empty: root
+	Environment      []Variable    `json:"environment,omitempty"` // sorted by name
+	Timeout          time.Duration `json:"timeout,omitempty"`
 }
 
 // Variable is one environment variable of a check's command.
 type Variable struct {
-	Name  string
-	Value string
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty"`
 }
 
 // Settle is how long a fresh unit must run undisturbed before it is trusted.
 type Settle struct {
-	Window time.Duration
+	Window time.Duration `json:"window,omitempty"`
 }
 
 // Verify is what must be true of a service once it has settled.
 type Verify struct {
-	Listen  []string // "ip:port" or ":port"
-	HTTP    []HTTP
-	Timeout time.Duration
+	Listen  []string      `json:"listen,omitempty"` // "ip:port" or ":port"
+	HTTP    []HTTP        `json:"http,omitempty"`
+	Timeout time.Duration `json:"timeout,omitempty"`
 }
 
 // HTTP is one request, asked from the host's side of the connection.
 type HTTP struct {
-	URL      string
-	Status   int
-	Contains string // empty: any body
+	URL      string `json:"url,omitempty"`
+	Status   int    `json:"status,omitempty"`
+	Contains string `json:"contains,omitempty"` // empty: any body
 }

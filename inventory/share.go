@@ -8,8 +8,8 @@ import (
 
 // Share is a number of hosts, absolute or in percent. The zero value is none.
 type Share struct {
-	Count   int
-	Percent int
+	Count   int `json:"count,omitempty"`
+	Percent int `json:"percent,omitempty"`
 }
 
 // Of returns how many of n hosts the share is: at most n, and for a percentage above

@@ -12,9 +12,17 @@ import (
 	"github.com/seatrial/seatrial/steps"
 )
 
+// made is when the run's releases were made: now, or when the plan that it applies was saved.
+func (r *Run) made() time.Time {
+	if r.Order.Saved != nil {
+		return r.Order.Saved.Created
+	}
+	return r.since
+}
+
 // choose settles which release the lane is about, and what the host has now.
 func (l *lane) choose(ctx context.Context) error {
-	now, h := l.run.since, history(l.tx.Facts.Releases)
+	now, h := l.run.made(), history(l.tx.Facts.Releases)
 	files, found := installed(l.tx.Service, l.tx.Facts)
 	current := h.current(files)
 	l.tx.Current = current.ID

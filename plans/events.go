@@ -25,6 +25,7 @@ type Event struct {
 	Run         string       `json:"run"`
 	Plan        string       `json:"plan,omitempty"`        // run.started
 	Environment string       `json:"environment,omitempty"` // run.started
+	Saved       string       `json:"saved,omitempty"`       // run.started: digest of the saved plan that is applied
 	Host        string       `json:"host,omitempty"`
 	Service     string       `json:"service,omitempty"`
 	Step        string       `json:"step,omitempty"`

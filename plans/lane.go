@@ -50,10 +50,14 @@ type failure struct {
 }
 
 func newLane(r *Run, h *inventory.Host, s *inventory.Service) *lane {
-	return &lane{run: r, host: h, invocations: map[string]string{},
+	l := &lane{run: r, host: h, invocations: map[string]string{},
 		result: HostResult{Host: h.Name, Service: s.Name},
 		tx: steps.Transaction{Service: stepsService(s), Owner: r.runner.Owner, Token: r.runner.Token(),
 			Since: r.since.UTC().Format(time.RFC3339), Lease: r.lease()}}
+	if saved := r.Order.Saved; saved != nil {
+		l.tx.Plan = saved.Digest
+	}
+	return l
 }
 
 func (l *lane) emit(e Event) {
@@ -136,6 +140,10 @@ func (l *lane) refuse() {
 		return
 	}
 	l.refusal = l.tx.Refusals()
+	if moved := l.stale(); len(l.refusal) == 0 && moved != nil {
+		l.refusal = []steps.Refusal{{Text: "not as the saved plan saw it: " + strings.Join(moved, "; "),
+			Hint: "seatrial plan " + l.run.Order.Environment.Name + " --out FILE makes a new one"}}
+	}
 	if len(l.refusal) == 0 {
 		return
 	}

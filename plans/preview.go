@@ -77,7 +77,7 @@ func (l *lane) preview(plan Plan) HostPreview {
 func (l *lane) unknowable(plan Plan) []string {
 	all := []string{"whether the unit starts, settles and verifies"}
 	if !l.checked && len(l.tx.Service.Checks) > 0 && slices.ContainsFunc(plan.phase(Prepare).Steps, func(s steps.Step) bool { return s == steps.HealthCheck{} }) {
-		all = append(all, "whether the checks pass: --checks runs them now")
+		all = append(all, "whether the checks pass: seatrial plan --checks runs them")
 	}
 	return all
 }

@@ -53,6 +53,7 @@ type Order struct {
 	Hosts       []*inventory.Host    // of the environment, in its order
 	Services    []*inventory.Service // that the run is about
 	To          string               // for Rollback: id or label of the release; empty: the last good one before the current
+	Saved       *Saved               // the saved plan that is applied; nil: none
 	Label       string               // for Deploy: what people call the release, one word; may be empty
 }
 
@@ -83,7 +84,11 @@ func (r *Runner) Survey(ctx context.Context, o Order) *Run {
 			}
 		}
 	}
-	run.emit(Event{Type: RunStarted, Plan: o.Plan.Name, Environment: o.Environment.Name, Members: members})
+	started := Event{Type: RunStarted, Plan: o.Plan.Name, Environment: o.Environment.Name, Members: members}
+	if o.Saved != nil {
+		started.Saved = o.Saved.Digest
+	}
+	run.emit(started)
 	run.each(run.lanes, func(l *lane) { l.survey(ctx) })
 	return run
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,19 +17,42 @@ func (p *program) deployCommand() *cli.Command {
 		Name:      "deploy",
 		Usage:     "push the release to every host of an environment, try it, and commit or roll back",
 		ArgsUsage: "ENVIRONMENT...",
-		UsageText: "seatrial deploy ENVIRONMENT... [options]\n\nseatrial deploy staging\nseatrial deploy staging --dry-run\nseatrial deploy production --on @canary\nseatrial deploy staging production --yes",
+		UsageText: "seatrial deploy ENVIRONMENT... [options]\n\nseatrial deploy staging\nseatrial deploy staging --dry-run\nseatrial deploy production --on @canary\nseatrial deploy staging production --yes\nseatrial deploy --plan production.plan",
 		Description: "Takes facts from all hosts first, and refuses when one of them cannot be deployed to. Then every host is\n" +
 			"prepared, and only then the hosts change, wave by wave: the new unit runs as a trial from /run, must settle\n" +
 			"and verify, and is committed by one rename. Whatever fails, each host ends on exactly the old or the new unit.\n" +
+			"A saved plan (plan --out) is applied exactly and asks nothing, or is refused when a host is not as it was.\n" +
 			"A deploy restarts the service also where nothing changed. Several environments go in order, each only after\n" +
 			"the one before succeeded.",
-		Flags:  common(yesFlag(), dryRunFlag(), waitFlag()),
+		Flags: common(yesFlag(), dryRunFlag(), waitFlag(),
+			&cli.StringFlag{Name: "plan", Usage: "do exactly what plan --out saved in `FILE`, or refuse and say what has moved"}),
 		Action: func(c *cli.Context) error { return p.deployAll(c, plans.Deploy()) },
 	}
 }
 
+// deployed are the environments of a deploy: the command's arguments, or the one that a saved plan is for.
+func deployed(c *cli.Context) ([]string, error) {
+	if !c.IsSet("plan") {
+		return environments(c, true)
+	}
+	for _, flag := range []string{"on", "service", "release"} {
+		if c.IsSet(flag) {
+			return nil, &usageError{fmt.Sprintf("--%s does not go with --plan: the plan says what is deployed, and where", flag), "seatrial deploy --plan FILE"}
+		}
+	}
+	saved, err := plans.ReadSaved(c.String("plan"))
+	if err != nil {
+		return nil, err
+	}
+	name := saved.Environment.Name
+	if args := c.Args().Slice(); len(args) > 0 && !slices.Equal(args, []string{name}) {
+		return nil, &usageError{fmt.Sprintf("the saved plan is for %s, not for %s", name, strings.Join(args, " ")), "seatrial deploy --plan " + c.String("plan")}
+	}
+	return []string{name}, nil
+}
+
 func (p *program) deployAll(c *cli.Context, plan plans.Plan) error {
-	names, err := environments(c, true)
+	names, err := deployed(c)
 	if err != nil {
 		return err
 	}
@@ -52,7 +76,7 @@ func (p *program) deployAll(c *cli.Context, plan plans.Plan) error {
 
 // asks reports whether a person has to agree first.
 func asks(c *cli.Context, order plans.Order) bool {
-	return order.Environment.Confirm && order.Plan.Writes() && !c.Bool("yes") && !c.Bool("dry-run")
+	return order.Environment.Confirm && order.Saved == nil && order.Plan.Writes() && !c.Bool("yes") && !c.Bool("dry-run")
 }
 
 // canAsk refuses what nobody could agree to, before the first of several environments is touched.
@@ -97,6 +121,7 @@ func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, 
 	run := p.runner(inv, v.show).Survey(c.Context, order)
 	defer run.Close()
 	if c.Bool("dry-run") {
+		run.Inspect(c.Context, false)
 		p.preview(run, v)
 		return false, planned(run, v.show, run.ExitCode())
 	}
@@ -107,6 +132,9 @@ func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, 
 		run.Await(c.Context, limit)
 	}
 	free := run.ExitCode() != plans.ExitLocked
+	if asks && run.ExitCode() == plans.ExitOK {
+		run.Inspect(c.Context, false)
+	}
 	if asks && run.ExitCode() == plans.ExitOK {
 		p.preview(run, v)
 		if !p.ask(c.Context, fmt.Sprintf("%s on %d hosts of %s?", plan.Name, len(order.Hosts), name)) {

@@ -42,6 +42,7 @@ type fleet struct {
 //	host HOST VERB [ARG]            start UNIT, stop UNIT, kill UNIT, mask UNIT, fail STEP, heal STEP, fill PREFIX, hold ADDRESS,
 //	                                reload, reboot, advance DURATION, nouser NAME, down
 //	[!] file HOST PATH [FILE]       is there, byte for byte
+//	host-says HOST PATH REGEXP      a line of the file matches
 //	attributes HOST PATH MODE OWNER GROUP
 //	unit HOST UNIT STATE [FILE]     e.g. active/running, and what it was started from
 //	ran HOST FILE                   the person's own commands that were run, as JSON; `! ran HOST`: none
@@ -84,6 +85,13 @@ func hostCommands() map[string]scriptCommand {
 			ts.Check(err)
 			if got := []string{fmt.Sprintf("%o", mode.Perm()), owner, group}; !slices.Equal(got, args[1:]) {
 				ts.Fatalf("%s on %s: %v, want %v", args[0], h.Name(), got, args[1:])
+			}
+		}),
+		"host-says": onHost(2, func(ts *testscript.TestScript, h *sshtest.Host, args []string) {
+			text, err := h.ReadFile(args[0])
+			ts.Check(err)
+			if !regexp.MustCompile("(?m)" + args[1]).Match(text) {
+				ts.Fatalf("%s on %s does not say %s:\n%s", args[0], h.Name(), args[1], text)
 			}
 		}),
 		"unit":     onHost(2, wantUnit),

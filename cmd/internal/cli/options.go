@@ -58,6 +58,13 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 	if err != nil {
 		return nil, plans.Order{}, err
 	}
+	if c.String("plan") != "" {
+		saved, err := plans.ReadSaved(c.String("plan"))
+		if err != nil {
+			return nil, plans.Order{}, err
+		}
+		return inv, saved.Order(), nil
+	}
 	environment, err := inv.Environment(name)
 	if err != nil {
 		return nil, plans.Order{}, err

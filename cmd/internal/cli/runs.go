@@ -104,16 +104,20 @@ func (p *program) runsTable(c *cli.Context, rows []runRow) {
 func (p *program) showCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "show",
-		Usage:     "show a past run again, as it was seen then",
-		ArgsUsage: "[RUN]",
-		UsageText: "seatrial show [RUN] [options]\n\nseatrial show                          the last run\nseatrial show 20260314T091500Z-1a2b --json",
+		Usage:     "show a past run again, as it was seen then, or a saved plan",
+		ArgsUsage: "[RUN|FILE]",
+		UsageText: "seatrial show [RUN|FILE] [options]\n\nseatrial show                          the last run\nseatrial show 20260314T091500Z-1a2b --json\nseatrial show production.plan          a saved plan, also when it is stale",
 		Flags: []cli.Flag{jsonFlag(),
+			&cli.BoolFlag{Name: "no-color", Usage: "no colours (NO_COLOR does the same)", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show every check and step", DisableDefaultText: true}},
 		Action: p.show,
 	}
 }
 
 func (p *program) show(c *cli.Context) error {
+	if name := c.Args().First(); c.Args().Len() == 1 && plans.IsSaved(name) {
+		return p.showSaved(c, name)
+	}
 	run, _, err := p.pastRun(c, func(plans.JournalRun) bool { return true })
 	if err != nil {
 		return err

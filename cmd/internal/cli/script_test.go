@@ -134,8 +134,13 @@ func (s *story) seatrial(ts *testscript.TestScript, neg bool, args []string) {
 		words = append(words, "--inventory="+filepath.Join(s.work, "inventory.toml"))
 	}
 	for _, a := range args {
-		if name, ok := strings.CutPrefix(a, "--inventory="); ok {
-			a = "--inventory=" + ts.MkAbs(name)
+		for _, flag := range []string{"--inventory=", "--plan=", "--out="} {
+			if name, ok := strings.CutPrefix(a, flag); ok {
+				a = flag + ts.MkAbs(name)
+			}
+		}
+		if strings.HasSuffix(a, ".plan") && !strings.HasPrefix(a, "-") {
+			a = ts.MkAbs(a)
 		}
 		words = append(words, a)
 	}
@@ -172,6 +177,7 @@ var unstable = []struct {
 	{regexp.MustCompile(`\bsince \d{10}\b`), "since TIME"},
 	{regexp.MustCompile(`, restarted \d+ times`), ""},
 	{regexp.MustCompile(`\bpid \d+`), "pid N"},
+	{regexp.MustCompile(`main process \d+`), "main process N"},
 	{regexp.MustCompile(`\[\d{3,}\]: `), "[N]: "},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "INVOCATION"},
 	{regexp.MustCompile(`\[127\.0\.0\.1\]:\d+`), "[HOST]:PORT"},

@@ -3,50 +3,105 @@ package ui
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/seatrial/seatrial/plans"
 	"github.com/seatrial/seatrial/steps"
 )
 
-// Preview prints what a run would do, identical hosts folded.
+// Preview prints what a run would do, identical hosts folded into one.
 func Preview(w io.Writer, style Style, previews []plans.HostPreview) {
-	var entries []string
-	who := map[string][]string{}
-	for _, p := range previews {
-		entry := previewText(style, p)
-		if who[entry] == nil {
-			entries = append(entries, entry)
+	for _, alike := range foldPreviews(style, previews) {
+		var names []string
+		for _, p := range alike {
+			names = append(names, p.Host)
 		}
-		who[entry] = append(who[entry], p.Host)
-	}
-	for _, entry := range entries {
-		head, body, _ := strings.Cut(entry, "\x00")
-		_, _ = fmt.Fprintf(w, "%s  %s\n%s\n", style.bold(strings.Join(who[entry], ", ")), head, body)
+		_, _ = fmt.Fprintf(w, "%s  %s\n%s\n", style.bold(strings.Join(names, ", ")), previewHead(style, alike[0]), previewBody(style, alike))
 	}
 	_, _ = fmt.Fprintln(w, summary(previews))
 }
 
-func previewText(style Style, p plans.HostPreview) string {
-	if p.Outcome != "" {
-		head := fmt.Sprintf("%s: %s", style.bad(string(p.Outcome)), Clean(p.Text))
-		if p.Hint != "" {
-			return head + "\x00    hint: " + Clean(p.Hint) + "\n"
+// foldPreviews groups previews that read the same, but for details.
+func foldPreviews(style Style, previews []plans.HostPreview) [][]plans.HostPreview {
+	var groups [][]plans.HostPreview
+	place := map[string]int{}
+	for _, p := range previews {
+		text := previewHead(style, p) + previewBody(style, []plans.HostPreview{withoutDetails(p)})
+		i, known := place[text]
+		if !known {
+			i = len(groups)
+			place[text], groups = i, append(groups, nil)
 		}
-		return head + "\x00"
+		groups[i] = append(groups[i], p)
 	}
+	return groups
+}
+
+func withoutDetails(p plans.HostPreview) plans.HostPreview {
+	p.Lines = slices.Clone(p.Lines)
+	for i := range p.Lines {
+		p.Lines[i].Detail = ""
+	}
+	return p
+}
+
+func previewHead(style Style, p plans.HostPreview) string {
+	if p.Outcome != "" {
+		return fmt.Sprintf("%s: %s", style.bad(string(p.Outcome)), Clean(p.Text))
+	}
+	head := p.Service + "  release " + p.Release
+	if p.Label != "" {
+		head += " (" + Clean(p.Label) + ")"
+	}
+	return head
+}
+
+func previewBody(style Style, alike []plans.HostPreview) string {
+	p := alike[0]
 	var b strings.Builder
+	if p.Hint != "" {
+		fmt.Fprintf(&b, "    hint: %s\n", Clean(p.Hint))
+	}
+	for _, text := range p.Drift {
+		fmt.Fprintf(&b, "  %s %-13s %s\n", style.warn("!"), "drift", Clean(text))
+	}
+	b.WriteString(diffText(style, p.Drifted))
 	last := ""
-	for _, l := range p.Lines {
+	for i, l := range p.Lines {
 		step := l.Step
 		if step == last {
 			step = ""
 		}
 		last = l.Step
 		fmt.Fprintf(&b, "  %s %-13s %s\n", mark(style, l), step, Clean(l.Text))
+		b.WriteString(details(style, alike, i))
+	}
+	for _, text := range p.Unknown {
+		fmt.Fprintf(&b, "    %-13s %s\n", "not known", Clean(text))
 	}
 	b.WriteString(diffText(style, p.Diff))
-	return fmt.Sprintf("%s  release %s\x00%s", p.Service, p.Release, b.String())
+	return b.String()
+}
+
+// details of a line are each host's own. Beyond a few hosts they are no help.
+func details(style Style, alike []plans.HostPreview, line int) string {
+	const most = 4
+	var b strings.Builder
+	for i, p := range alike {
+		detail := p.Lines[line].Detail
+		switch {
+		case detail == "":
+			continue
+		case i == most:
+			fmt.Fprintf(&b, "%18s%s\n", "", style.dim(fmt.Sprintf("and %d more hosts: --json has them all", len(alike)-most)))
+			return b.String()
+		case len(alike) > 1:
+			detail = p.Host + ": " + detail
+		}
+		fmt.Fprintf(&b, "%18s%s\n", "", style.dim(Clean(detail)))
+	}
+	return b.String()
 }
 
 func mark(style Style, l steps.Line) string {

@@ -51,6 +51,9 @@ func (t *Text) Event(e plans.Event) {
 		t.lanes, t.hosts, t.members = map[string]*laneView{}, len(e.Members), e.Members
 		t.order, t.wave, t.pending = nil, nil, nil
 		t.say("%s %s: %s\n", t.Style.bold(e.Plan), e.Environment, Who(e.Members, -1))
+		if e.Saved != "" {
+			t.say("  exactly as planned: saved plan %s\n", e.Saved[:min(12, len(e.Saved))])
+		}
 	case plans.HostStarted:
 		t.lane(e)
 	case plans.StepStarted:
