@@ -460,6 +460,7 @@ func refusingDisks(t *testing.T, l *lab.Lab) {
 	o.leavesNothing(t)
 	t.Run("no lint", func(t *testing.T) {
 		o.t = t
+		o.release("disk.service", service(renewed))
 		o.sh("mv /usr/bin/systemd-analyze /usr/bin/systemd-analyze.away")
 		o.run("plan", "lab").exits(0).says("no systemd-analyze on this host: the unit is not linted")
 		o.run("deploy", "lab", "-v").exits(0).says("skipped: there is no systemd-analyze")
@@ -511,7 +512,7 @@ func (o *odd) leavesNothing(t *testing.T) {
 			o, s := *o, *o.scenario
 			o.scenario, s.t = &s, t
 			if tt.cancel {
-				s.window = "60s"
+				s.window = "8s"
 			}
 			o.release("disk.service", service(tt.unit))
 			c := o.command(t.Context(), "deploy", "lab")
