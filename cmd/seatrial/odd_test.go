@@ -13,10 +13,20 @@ import (
 )
 
 // Hosts in states that nobody planned for: each is handled, or refused with a reason before anything is changed. Faults of
-// one service share a host; what troubles a whole host has one of its own.
+// one service share a host; what troubles a whole host has one of its own. SEATRIAL_MATRIX=full: on every systemd.
 func TestOddHosts(t *testing.T) {
 	t.Parallel()
-	l := lab.Start(t, lab.Spec{Hosts: []lab.HostSpec{{Name: "odd"}, {Name: "disk"}}})
+	suites := []string{"bookworm"}
+	if os.Getenv("SEATRIAL_MATRIX") == "full" {
+		suites = []string{"bullseye", "bookworm", "trixie"}
+	}
+	for _, suite := range suites {
+		t.Run(suite, func(t *testing.T) { oddHosts(t, suite) })
+	}
+}
+
+func oddHosts(t *testing.T, suite string) {
+	l := lab.Start(t, lab.Spec{Hosts: []lab.HostSpec{{Name: "odd", Suite: suite}, {Name: "disk", Suite: suite}}})
 	// The tests mostly wait, so more of them run at once than this machine has cores.
 	var side sync.WaitGroup
 	gate := make(chan struct{}, 6)
