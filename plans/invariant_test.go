@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seatrial/seatrial/remote/sshtest"
 )
 
 // The promise of the whole product: whatever happens, each host ends on exactly the old unit or exactly the new one,
@@ -18,11 +20,7 @@ import (
 func (f *fleet) holds(host, old, fresh string) {
 	f.t.Helper()
 	result, h := f.result(host), f.hosts[host]
-	isOld, isNew := running(h, old), running(h, fresh)
-	var left leftBehind
-	if state := record(h, "state"); errors.As(isOld, &left) && (state == "LOCKED" || state == "STAGED") {
-		isOld = nil // no guard yet: the lease ends by itself, and the next run clears up
-	}
+	isOld, isNew := undisturbed(h, old), running(h, fresh)
 	switch result.Outcome {
 	case Deployed, Unchanged:
 		if isNew != nil {
@@ -39,6 +37,17 @@ func (f *fleet) holds(host, old, fresh string) {
 	default:
 		f.t.Errorf("%s is reported %s: %s", host, result.Outcome, result.Text)
 	}
+}
+
+// undisturbed is running, but what a run that died in the preparation has left may lie about: there is no guard yet, the
+// lease ends by itself, and the next run clears up.
+func undisturbed(h *sshtest.Host, old string) error {
+	err := running(h, old)
+	var left leftBehind
+	if state := record(h, "state"); errors.As(err, &left) && (state == "LOCKED" || state == "STAGED") {
+		return nil
+	}
+	return err
 }
 
 // short makes a deploy that settles quickly: these tests do very many.

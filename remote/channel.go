@@ -133,7 +133,7 @@ func (ch *channel) late(ctx context.Context) error {
 // notReady says why no helper runs: the account has no shell, or is not root and may not become it.
 func (ch *channel) notReady(why string) error {
 	said := strings.TrimSpace(ch.noise.String() + "\n" + ch.stderr.String())
-	end := ch.ended()
+	end, late := ch.ended(), why != ""
 	var cut *ssh.ExitMissingError
 	var status *ssh.ExitError
 	switch {
@@ -147,6 +147,9 @@ func (ch *channel) notReady(why string) error {
 	}
 	if said != "" {
 		why += ", having said: " + printable(said, noiseShown)
+	}
+	if ch.hello && late {
+		return ch.conn.end.fail("become root", ErrUnreachable, "sudo: "+why, "what keeps sudo: the host's load, its name service? or raise connect_timeout")
 	}
 	if ch.hello {
 		return ch.conn.end.fail("become root", ErrNoSudo, why, fmt.Sprintf(

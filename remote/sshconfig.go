@@ -51,7 +51,8 @@ func (d *Dialer) lookup(ctx context.Context, name, login, port string) (settings
 		args = append(args, "-p", port)
 	}
 	cmd := exec.CommandContext(ctx, program, append(args, "--", name)...)
-	cmd.WaitDelay = time.Second // a Match exec may leave children behind that hold the pipe
+	endTogether(cmd)            // a Match exec starts others
+	cmd.WaitDelay = time.Second // which may leave children behind that hold the pipe
 	var complaint capture
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()

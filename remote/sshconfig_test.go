@@ -120,20 +120,6 @@ func TestConfigThatCannotBeFollowed(t *testing.T) {
 	})
 }
 
-func TestConfigThatHangs(t *testing.T) {
-	if _, err := exec.LookPath("ssh"); err != nil {
-		t.Skip("NOT TESTED: there is no ssh program: apt-get install openssh-client")
-	}
-	d := withConfig(t, "Match exec \"sleep 5\"\n User x\n")
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	host := plainHost(t, "web")
-	host.UseSSHConfig = true
-	if _, err := d.Dial(ctx, host); err == nil || ctx.Err() == nil {
-		t.Error(err)
-	}
-}
-
 func TestConfigTheLibraryCannotRead(t *testing.T) {
 	t.Setenv("PATH", "/nonexistent")
 	d := withConfig(t, "Match exec true\n User x\n")

@@ -7,15 +7,26 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seatrial/seatrial/cmd/internal/lab"
 )
 
 // Hosts in states that nobody planned for: each is handled, or refused with a reason before anything is changed. Faults of
-// one service share a host; what troubles a whole host has one of its own.
+// one service share a host; what troubles a whole host has one of its own. SEATRIAL_MATRIX=full: on every systemd.
 func TestOddHosts(t *testing.T) {
 	t.Parallel()
-	l := lab.Start(t, lab.Spec{Hosts: []lab.HostSpec{{Name: "odd"}, {Name: "disk"}}})
+	suites := []string{"bookworm"}
+	if os.Getenv("SEATRIAL_MATRIX") == "full" {
+		suites = []string{"bullseye", "bookworm", "trixie"}
+	}
+	for _, suite := range suites {
+		t.Run(suite, func(t *testing.T) { oddHosts(t, suite) })
+	}
+}
+
+func oddHosts(t *testing.T, suite string) {
+	l := lab.Start(t, lab.Spec{Hosts: []lab.HostSpec{{Name: "odd", Suite: suite}, {Name: "disk", Suite: suite}}})
 	// The tests mostly wait, so more of them run at once than this machine has cores.
 	var side sync.WaitGroup
 	gate := make(chan struct{}, 6)
@@ -24,7 +35,7 @@ func TestOddHosts(t *testing.T) {
 		do   func(*odd)
 	}{
 		{"kept", retention}, {"socket", socketActivated}, {"masked", masked}, {"linked", linked}, {"vendor", vendor},
-		{"dropins", dropIns}, {"foreign", foreignTrial}, {"pending", pendingJob}, {"instances", instances}, {"oneshot", oneshot},
+		{"dropins", dropIns}, {"fresh", freshDropIns}, {"foreign", foreignTrial}, {"pending", pendingJob}, {"instances", instances}, {"oneshot", oneshot},
 		{"remains", oneshotRemains}, {"forking", forking}, {"gone", fileGone},
 		{"future", futureRecord}, {"hand", handMadeComesBack}, {"unhealthy", oldUnitUnhealthy},
 	} {
@@ -42,12 +53,13 @@ func TestOddHosts(t *testing.T) {
 type odd struct {
 	*scenario
 	host *lab.Host
+	user string // who logs in
 }
 
 func newOdd(t *testing.T, l *lab.Lab, h *lab.Host, name string) *odd {
 	t.Helper()
 	s := &scenario{t: t, lab: l, name: name, dir: t.TempDir(), window: "3s", start: "10s"}
-	return &odd{scenario: s, host: h}
+	return &odd{scenario: s, host: h, user: "deploy"}
 }
 
 func service(words string, more ...string) string {
@@ -81,7 +93,8 @@ allow_short = true
 [[environments.lab.hosts]]
 name = %[6]q
 address = %[7]q
-`, o.name, strings.Join(names, ", "), o.start, o.extra, o.window, o.host.Name, o.host.Addr))
+user = %[8]q
+`, o.name, strings.Join(names, ", "), o.start, o.extra, o.window, o.host.Name, o.host.Addr, o.user))
 }
 
 // plant puts units on the host as a person would, and then does the rest.
@@ -124,10 +137,14 @@ func (o *odd) look(properties string, units ...string) string {
 // refused wants plan and deploy to say the same before anything is changed.
 func (o *odd) refused(texts ...string) {
 	o.t.Helper()
-	before := o.look("InvocationID,NRestarts", o.name+".service")
+	look := func() string { // 257 wants a reload whenever anybody on the host has changed a unit
+		text := o.look("InvocationID,NRestarts", o.name+".service")
+		return strings.NewReplacer("NeedDaemonReload=yes\n", "", "NeedDaemonReload=no\n", "").Replace(text)
+	}
+	before := look()
 	o.run("plan", "lab").exits(4).says(texts...).says("hint: ")
 	o.run("deploy", "lab").exits(4).says(texts...).says("refused", "hint: ")
-	o.same(before, o.look("InvocationID,NRestarts", o.name+".service"))
+	o.same(before, look())
 }
 
 func (o *odd) same(before, after string) {
@@ -189,10 +206,24 @@ func dropIns(o *odd) {
 	o.same(before, o.sh("cat "+installed+"dropins.service"))
 }
 
+// Nobody but the plan tells of drop-ins that wait for a unit which is not there yet.
+func freshDropIns(o *odd) {
+	own, kin := installed+"fresh-one.service.d/own.conf", installed+"fresh-.service.d/kin.conf"
+	o.plant("true", own, "[Service]\nExecStart=\nExecStart=/bin/sleep 100003\n", kin, "[Service]\nNice=1\n")
+	o.release("fresh-one.service", service(renewed))
+	o.run("plan", "lab").exits(0).says("drop-in "+own+" applies to fresh-one.service", "drop-in "+kin+" applies to fresh-one.service")
+	o.run("deploy", "lab").exits(0)
+	o.runs("fresh-one.service", "/bin/sleep 100003")
+	if got := strings.Fields(o.sh("systemctl show -p DropInPaths --value -- fresh-one.service")); len(got) != 2 {
+		o.t.Errorf("systemd applies %v", got)
+	}
+}
+
 func foreignTrial(o *odd) {
 	o.plant("systemctl start foreign.service", "foreign.service", service(old), "/run/systemd/system.control/foreign.service", service("/bin/sleep 100004"))
 	o.release("foreign.service", service(renewed))
 	before := o.look("InvocationID", "foreign.service")
+	o.run("plan", "lab").exits(4).says("/run/systemd/system.control/foreign.service exists and is not seatrial's", "hint: ")
 	o.run("deploy", "lab").exits(4).says("/run/systemd/system.control/foreign.service exists and is not seatrial's", "hint: ")
 	o.same(before, o.look("InvocationID", "foreign.service"))
 	o.sh("rm /run/systemd/system.control/foreign.service; systemctl daemon-reload")
@@ -334,6 +365,9 @@ func oldUnitUnhealthy(o *odd) {
 		"unhealthy.service", service("/bin/sh -c '[ -e /run/unhealthy-ok ] || { echo the old one misses its file; sleep 0.5; exit 9; }; exec sleep 100777'"))
 	o.release("unhealthy.service", service(dies))
 	o.run("deploy", "lab").exits(6).says("I give up", "the old one misses its file", "unhealthy.service does not run")
+	if got := o.sh("journalctl -q -o cat -u unhealthy.service | grep -c 'misses its file'"); got != "1" {
+		o.t.Errorf("the old unit was tried %s times", got)
+	}
 	if got := o.sh("cat /etc/systemd/system/unhealthy.service"); !strings.Contains(got, "unhealthy-ok") {
 		o.t.Errorf("the old unit is not back:\n%s", got)
 	}
@@ -367,7 +401,7 @@ func TestUndoneCommit(t *testing.T) {
 	names := []string{"undone-a.service", "undone-b.service", "undone-c.service", "undone-d.service"}
 	var before []string
 	for _, h := range s.lab.Hosts {
-		before = append(before, (&odd{s, h}).handMade(names))
+		before = append(before, (&odd{scenario: s, host: h}).handMade(names))
 	}
 	sh(t, s.lab.Host("web-2"), "touch /etc/undone-fails")
 	fails := service("/bin/sh -c '[ ! -e /etc/undone-fails ] && exec sleep 100002'")
@@ -389,7 +423,7 @@ func TestUndoneCommit(t *testing.T) {
 	}
 	r.says(`"host":"web-1","service":"undone","step":"commit","status":"ok"`)
 	for i, h := range s.lab.Hosts {
-		o := &odd{s, h}
+		o := &odd{scenario: s, host: h}
 		o.same(before[i], o.look("SubState", names...))
 	}
 }
@@ -436,13 +470,82 @@ func refusingDisks(t *testing.T, l *lab.Lab) {
 			o.runs("disk.service", old)
 		})
 	}
+	o.strangeHosts(t)
+	o.leavesNothing(t)
 	t.Run("no lint", func(t *testing.T) {
 		o.t = t
+		o.release("disk.service", service(renewed))
 		o.sh("mv /usr/bin/systemd-analyze /usr/bin/systemd-analyze.away")
 		o.run("plan", "lab").exits(0).says("no systemd-analyze on this host: the unit is not linted")
 		o.run("deploy", "lab", "-v").exits(0).says("skipped: there is no systemd-analyze")
 		o.runs("disk.service", renewed)
 	})
+}
+
+// strangeHosts are those on which nobody could deploy anything.
+func (o *odd) strangeHosts(t *testing.T) {
+	for _, tt := range []struct {
+		name, user, spoil, mend string
+		says                    []string
+	}{
+		{"another init", "deploy", `mkdir -p /mnt/none && mount --bind /mnt/none /run/systemd`, `umount /run/systemd`, []string{"there is no systemd on this host"}},
+		{"no systemd", "deploy", `mv /usr/bin/systemctl /usr/bin/systemctl.away`, `mv /usr/bin/systemctl.away /usr/bin/systemctl`,
+			[]string{"there is no systemd on this host", "the host lacks systemctl"}},
+		{"systemd too old", "deploy", `cp /usr/bin/systemctl /usr/bin/systemctl.away && printf '#!/bin/sh\n[ "$1" != --version ] || { echo "systemd 237"; exit; }\nexec /usr/bin/systemctl.away "$@"\n' >/usr/bin/systemctl`,
+			`mv /usr/bin/systemctl.away /usr/bin/systemctl`, []string{"systemd 237 is too old: 239 is the oldest that works"}},
+		{"no sudo", "locked", `true`, `true`, []string{"become root: sudo without a password is not possible", "locked ALL=(root) NOPASSWD: ALL"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o, s := *o, *o.scenario
+			o.scenario, s.t, o.user = &s, t, tt.user
+			o.release("disk.service", service(renewed))
+			before := o.sh("cat /etc/systemd/system/disk.service; pgrep -xf '" + old + "'")
+			o.sh(tt.spoil)
+			o.run("plan", "lab").exits(4).says(tt.says...).says("hint: ")
+			o.run("deploy", "lab").exits(4).says(tt.says...).says("refused", "hint: ")
+			o.sh(tt.mend)
+			o.same(before, o.sh("cat /etc/systemd/system/disk.service; pgrep -xf '"+old+"'"))
+		})
+	}
+}
+
+// leavesNothing: whatever becomes of a run, its processes and its logins on the host end with it.
+func (o *odd) leavesNothing(t *testing.T) {
+	nothing := func(t *testing.T) {
+		t.Helper()
+		eventually(t, 2*time.Minute, "nothing of ours runs on the host", func() bool {
+			return o.sh("ps -eo args | grep -e '[s]eatrial' -e '[s]shd.*deploy' -e '[s]shd-session' || true") == ""
+		})
+	}
+	for _, tt := range []struct {
+		name, unit string
+		code       int
+		cancel     bool
+	}{{"a deploy", renewed, 0, false}, {"a failure", dies, 3, false}, {"an interrupt", old, 130, true}} {
+		t.Run("after "+tt.name, func(t *testing.T) {
+			o, s := *o, *o.scenario
+			o.scenario, s.t = &s, t
+			if tt.cancel {
+				s.window = "8s"
+			}
+			o.release("disk.service", service(tt.unit))
+			c := o.command(t.Context(), "deploy", "lab")
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if tt.cancel {
+				eventually(t, time.Minute, "it is in trial", func() bool {
+					return o.sh("ls /run/systemd/system.control/disk.service 2>/dev/null || true") != ""
+				})
+				_ = c.Process.Signal(os.Interrupt)
+			}
+			_ = c.Wait()
+			if got := c.ProcessState.ExitCode(); got != tt.code {
+				t.Errorf("exit code %d, want %d", got, tt.code)
+			}
+			nothing(t)
+		})
+	}
 }
 
 const readOnly = `mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"`

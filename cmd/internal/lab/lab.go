@@ -157,7 +157,7 @@ func (l *Lab) InventorySSH() string {
 user = "deploy"
 identity_files = [%q]
 known_hosts = [%q]
-connect_timeout = "10s"
+connect_timeout = "20s"
 use_ssh_config = false
 `, l.KeyFile, l.KnownHostsFile)
 }
