@@ -54,7 +54,7 @@ func TestGoodDeploys(t *testing.T) {
 		t.Error("restart did not restart")
 	}
 	s.run("check", "lab").exits(0)
-	s.run("status", "lab").exits(0).says("active/running", "good.service")
+	s.run("status", "lab").exits(0).says("well           3 hosts  good  ", "3 hosts: 3 well")
 	s.run("logs", "lab", "-n", "5").exits(0).says("app 1 starts")
 }
 
