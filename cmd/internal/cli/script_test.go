@@ -186,6 +186,9 @@ func (s *story) stable(text string) string {
 	for _, h := range s.hosts {
 		text = strings.ReplaceAll(text, h.Addr(), "ADDRESS("+h.Name()+")")
 	}
+	for _, t := range s.traps {
+		text = strings.ReplaceAll(text, t.listener.Addr().String(), "ADDRESS("+t.name+")")
+	}
 	for _, u := range unstable {
 		text = u.pattern.ReplaceAllString(text, u.shown)
 	}
