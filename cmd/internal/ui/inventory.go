@@ -133,7 +133,9 @@ func (h InventoryHost) way() string {
 }
 
 func (s InventoryService) print(w io.Writer) {
-	line := func(what, format string, args ...any) { _, _ = fmt.Fprintf(w, "  %-8s  %s\n", what, fmt.Sprintf(format, args...)) }
+	line := func(what, format string, args ...any) {
+		_, _ = fmt.Fprintf(w, "  %-8s  %s\n", what, fmt.Sprintf(format, args...))
+	}
 	_, _ = fmt.Fprintf(w, "service %s: %s\n", s.Service, strings.Join(s.Units, ", "))
 	for _, f := range s.Files {
 		line("file", "%s -> %s (%s)", f.Path, f.Target, f.Digest[:min(8, len(f.Digest))])
