@@ -132,7 +132,9 @@ func logsOf(t *testing.T, args ...string) string {
 func TestLogsAreMerged(t *testing.T) {
 	hosts, _, file := journalHosts(t, "a", "long-name")
 	at := time.Date(2035, 10, 28, 0, 59, 58, 0, time.UTC) // in many zones the clock is set back a second later
-	say := func(h int, text string, seconds int) { hosts[h].Say("app.service", text, at.Add(time.Duration(seconds)*time.Second)) }
+	say := func(h int, text string, seconds int) {
+		hosts[h].Say("app.service", text, at.Add(time.Duration(seconds)*time.Second))
+	}
 	say(0, "first", 0)
 	say(1, "second", 1)
 	say(0, "third\nof two lines", 2)

@@ -46,7 +46,11 @@ func previewText(style Style, p plans.HostPreview) string {
 		fmt.Fprintf(&b, "  %s %-13s %s\n", mark(style, l), step, Clean(l.Text))
 	}
 	b.WriteString(diffText(style, p.Diff))
-	return fmt.Sprintf("%s  release %s\x00%s", p.Service, p.Release, b.String())
+	release := "release " + p.Release
+	if p.Release == "" { // of a restart
+		release = "no release of seatrial's"
+	}
+	return fmt.Sprintf("%s  %s\x00%s", p.Service, release, b.String())
 }
 
 func mark(style Style, l steps.Line) string {
