@@ -36,10 +36,21 @@ func (l *lane) choose(ctx context.Context) error {
 	case !l.run.Order.Plan.commits():
 		l.tx.Release, l.tx.Label = current.ID, current.Label
 		l.tx.Service.Files = files // nothing is copied: old and new are the same
+		return l.restartable()
 	case current.ID != "" && current.Matches(l.tx.Service.Files):
 		l.tx.Release, l.tx.Label = current.ID, cmp.Or(l.run.Order.Label, current.Label)
 	default:
 		l.tx.Release, l.tx.Label = releaseID(now, l.tx.Service.Files), l.run.Order.Label
+	}
+	return nil
+}
+
+// restartable says which unit a restart would not find.
+func (l *lane) restartable() error {
+	for _, r := range l.tx.Service.Runs {
+		if l.run.Order.Plan.tries() && l.tx.Facts.Units[r.Unit]["LoadState"] == "not-found" {
+			return &remote.Error{Op: l.run.Order.Plan.Name, Err: fmt.Errorf("%s is not installed on this host", r.Unit), Hint: "seatrial deploy installs it"}
+		}
 	}
 	return nil
 }

@@ -194,6 +194,7 @@ type HostFacts struct {
 	Drifted       string   // the diff, after Inspect
 	Releases      []steps.Past
 	Text, Hint    string // why there are no facts
+	Outcome       Outcome
 }
 
 // Facts of every lane.
@@ -202,7 +203,7 @@ func (r *Run) Facts() []HostFacts {
 	for _, l := range r.lanes {
 		hf := HostFacts{Host: l.host.Name, Service: l.tx.Service.Name, Facts: l.tx.Facts}
 		if l.tx.Facts.BootID == "" {
-			hf.Text, hf.Hint = l.result.Text, l.result.Hint
+			hf.Outcome, hf.Text, hf.Hint = l.result.Outcome, l.result.Text, l.result.Hint
 		}
 		files, _ := installed(l.tx.Service, l.tx.Facts)
 		current := history(l.tx.Facts.Releases).current(files)

@@ -29,6 +29,17 @@ func (d *Dialer) route(ctx context.Context, host Host) ([]*endpoint, error) {
 	return append(bastions, end), nil
 }
 
+// Route says where a connection would go, without making one: each bastion on the way, and last the host, as USER@HOST:PORT.
+func (d *Dialer) Route(ctx context.Context, host Host) ([]string, error) {
+	d.init()
+	route, err := d.route(ctx, host)
+	var all []string
+	for _, end := range route {
+		all = append(all, end.key())
+	}
+	return all, err
+}
+
 // resolve completes an endpoint from its address and the ssh configuration. It gives the ProxyJump setting.
 func (d *Dialer) resolve(ctx context.Context, end *endpoint, address string, useConfig bool) (jumps string, err error) {
 	name, port, err := splitAddress(address)

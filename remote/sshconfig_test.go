@@ -276,3 +276,17 @@ func TestTooFewSessions(t *testing.T) {
 		t.Error("the first helper suffered from it:", err)
 	}
 }
+
+// TestRoute: where a connection would go is said without making one.
+func TestRoute(t *testing.T) {
+	readers(t, func(t *testing.T) {
+		d := withConfig(t, "Host alias\n    HostName real.test\n    Port 2222\n    ProxyJump jumper@gate.test:222\nHost *\n    User everybody\n")
+		got, err := d.Route(t.Context(), Host{Name: "web", Address: "alias", UseSSHConfig: true})
+		if diff := cmp.Diff([]string{"jumper@gate.test:222", "everybody@real.test:2222"}, got); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+		if got, err := d.Route(t.Context(), Host{Name: "web", Address: "-o"}); err == nil {
+			t.Errorf("an address that is none leads to %v", got)
+		}
+	})
+}

@@ -77,7 +77,7 @@ facts_one() {
 
 facts_run() {
 	printf '@unit\nunit=%s\n' "$1"
-	properties=$(sc show -p LoadState,ActiveState,SubState,Type,Result,NRestarts,MainPID,InvocationID,FragmentPath,DropInPaths,UnitFileState,NeedDaemonReload,TriggeredBy,Job,ActiveEnterTimestamp -- "$1")
+	properties=$(export TZ=UTC && sc show -p LoadState,ActiveState,SubState,Type,Result,NRestarts,MainPID,InvocationID,FragmentPath,DropInPaths,UnitFileState,NeedDaemonReload,TriggeredBy,Job,ActiveEnterTimestamp -- "$1")
 	case $properties in *LoadState=not-found*) properties="$properties
 DropInPaths=$(facts_dropins "$1")" ;; esac
 	printf '%s\n' "$properties"

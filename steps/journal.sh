@@ -16,15 +16,18 @@ $(timeout -k 5 20 journalctl -q --no-pager -o short-iso -n "$lines" \
 	done
 }
 
-# The journal of the units across starts: the last lines, or what came after a cursor.
-verb_logs() { # LINES CURSOR UNIT...
-	lines=$1 cursor=$2
-	shift 2
+# The journal of the units across starts: the last lines, or what came after a cursor. The first page of it; the caller
+# asks for the rest with the cursor of the last entry that is whole.
+verb_logs() { # LINES CURSOR whole|- BYTES UNIT...
+	lines=$1 cursor=$2 whole=$3 page=$4
+	shift 4
 	for unit in "$@"; do set -- "$@" -u "$unit" && shift; done
 	if [ -n "$cursor" ]; then
 		set -- --after-cursor="$cursor" "$@"
 	else
 		set -- -n "$lines" "$@"
 	fi
-	say64 logs "$(timeout -k 5 20 journalctl -q --no-pager -o short-iso --show-cursor "$@" 2>/dev/null | tail -c 262144)"
+	[ "$whole" = - ] || set -- -a "$@"
+	say64 logs "$(timeout -k 5 20 journalctl -q --no-pager -o json \
+		--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_COMM,_PID,UNIT,_SYSTEMD_UNIT "$@" 2>/dev/null | head -c "$page")"
 }

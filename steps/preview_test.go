@@ -227,7 +227,7 @@ func TestRequests(t *testing.T) {
 		{[]remote.Request{Renew(x)}, `lock renew ["web" "tok" "60"]`},
 		{[]remote.Request{JournalRequest(x, 50, nil)}, `journal journal ["web" "50" "web.service" "-"]`},
 		{[]remote.Request{JournalRequest(x, 50, map[string]string{"web.service": "f00", "other": "1"})}, `journal journal ["web" "50" "web.service" "f00"]`},
-		{[]remote.Request{LogsRequest(x, 5, "cur")}, `journal logs ["web" "5" "cur" "web.service"]`},
+		{[]remote.Request{LogsRequest(x, 5, "cur", true)}, `journal logs ["web" "5" "cur" "whole" "700000" "web.service"]`},
 		{[]remote.Request{ReadReleaseRequest(x, "r0")}, `facts read_release ["web" "r0"]`},
 		{[]remote.Request{FactsRequest(x.Service)}, `facts facts ["web" "file=/etc/systemd/system/web.service" "file=/etc/logrotate.d/web" "run=web.service" ` +
 			`"dir=/var/log/web" "user=www" "group=adm"]`},
@@ -377,7 +377,7 @@ func TestProgramIsPOSIX(t *testing.T) {
 		}
 	}
 	x := example()
-	requests := []remote.Request{Renew(x), FactsRequest(x.Service), JournalRequest(x, 1, nil), LogsRequest(x, 1, ""), ReadReleaseRequest(x, "r")}
+	requests := []remote.Request{Renew(x), FactsRequest(x.Service), JournalRequest(x, 1, nil), LogsRequest(x, 1, "", false), ReadReleaseRequest(x, "r")}
 	for _, s := range []Step{Lock{}, LogSetup{}, HealthCheck{}, UnitCopy{}, Guard{}, Trial{}, Reload{}, Start{}, Settle{}, Verify{}, Commit{}, Rollback{}, Release{}} {
 		requests = append(requests, s.Requests(x)...)
 	}

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -440,13 +441,16 @@ func TestJournal(t *testing.T) {
 	if strings.Count(b.says("journal"), "\n") > 2 {
 		t.Errorf("one line was asked for: %q", b.says("journal"))
 	}
-	b.ask(LogsRequest(b.tx, 100, ""))
-	lines, cursor, ok := strings.Cut(b.says("logs"), "-- cursor: ")
-	if !ok || strings.Count(lines, " ready\n") != 2 {
-		t.Errorf("logs %q", b.says("logs"))
+	b.ask(LogsRequest(b.tx, 100, "", true))
+	said := strings.Split(b.says("logs"), "\n")
+	var last struct {
+		Cursor string `json:"__CURSOR"`
 	}
-	b.ask(LogsRequest(b.tx, 100, strings.TrimSpace(cursor)))
-	if strings.Contains(b.says("logs"), "web.service") {
+	if err := json.Unmarshal([]byte(said[len(said)-1]), &last); err != nil || strings.Count(b.says("logs"), `"MESSAGE":"ready"`) != 2 {
+		t.Fatalf("logs %v %q", err, said)
+	}
+	b.ask(LogsRequest(b.tx, 100, last.Cursor, true))
+	if b.says("logs") != "" {
 		t.Errorf("after the cursor: %q", b.says("logs"))
 	}
 }

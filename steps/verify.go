@@ -154,7 +154,15 @@ func ReadReleaseRequest(t Transaction, id string) remote.Request {
 	return t.request("facts", "read_release", id)
 }
 
-// LogsRequest asks for the journal of the service's units: the last lines, or what came after the cursor.
-func LogsRequest(t Transaction, lines int, cursor string) remote.Request {
-	return t.request("journal", "logs", append([]string{itoa(lines), cursor}, t.units()...)...)
+// LogsPage is the most that a host says of its journal at once, in bytes: a reply has a limit.
+const LogsPage = 700_000
+
+// LogsRequest asks for the journal of the service's units, one JSON object a line: the last entries, or what came after the
+// cursor, as far as a page goes. Without whole, texts of more than 4 KiB are left out.
+func LogsRequest(t Transaction, lines int, cursor string, whole bool) remote.Request {
+	all := "-"
+	if whole {
+		all = "whole"
+	}
+	return t.request("journal", "logs", append([]string{itoa(lines), cursor, all, itoa(LogsPage)}, t.units()...)...)
 }

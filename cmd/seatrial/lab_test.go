@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -54,8 +55,36 @@ func TestGoodDeploys(t *testing.T) {
 		t.Error("restart did not restart")
 	}
 	s.run("check", "lab").exits(0)
-	s.run("status", "lab").exits(0).says("active/running", "good.service")
+	s.run("status", "lab").exits(0).says("well           3 hosts  good  ", "3 hosts: 3 well")
+	s.run("status", "lab", "--json").exits(0).says(`"since":"20`) // a time that was understood
 	s.run("logs", "lab", "-n", "5").exits(0).says("app 1 starts")
+	s.logsInOrder()
+}
+
+// logsInOrder: the journals of all hosts are merged by time, and say what wrote them about which unit.
+func (s *scenario) logsInOrder() {
+	s.t.Helper()
+	last, hosts := time.Time{}, map[string]bool{}
+	for line := range strings.Lines(s.run("logs", "lab", "-n", "5", "--json").exits(0).out) {
+		var l struct {
+			Type, Host, Unit, Source, Text string
+			Time                           time.Time
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			s.t.Fatal(err)
+		}
+		if l.Type != "log.line" {
+			continue
+		}
+		hosts[l.Host] = true
+		if l.Time.Before(last) || l.Unit != s.name+".service" || l.Source == "" || l.Text == "" {
+			s.t.Errorf("%+v after %s", l, last)
+		}
+		last = l.Time
+	}
+	if len(hosts) != len(s.lab.Hosts) {
+		s.t.Errorf("journals of %v only", hosts)
+	}
 }
 
 // Restart=always hides a service that dies: systemctl says active nearly always.

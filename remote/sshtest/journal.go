@@ -1,12 +1,14 @@
 package sshtest
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // line is one entry of the journal.
@@ -18,12 +20,23 @@ type line struct {
 	pid        int
 	text       string
 	manager    bool // PID 1 wrote it about the unit
+	seq        int
+}
+
+// Say writes to the journal as a unit's program would: any bytes, at any time.
+func (h *Host) Say(unit, text string, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.log(line{at: at, unit: unit, tag: "app", pid: 1000, text: text})
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func (h *Host) log(l line) {
-	l.at = h.clock.wall()
+	if l.at.IsZero() {
+		l.at = h.clock.wall()
+	}
+	l.seq = len(h.journal) + 1
 	h.journal = append(h.journal, l)
 	h.clock.notify()
 }
@@ -76,6 +89,7 @@ type query struct {
 	cursor bool
 	follow bool
 	quiet  bool
+	all    bool // also long fields
 }
 
 func journalctl(c *call) error {
@@ -149,6 +163,8 @@ func (c *call) show(lines []line, q query) error {
 		switch q.format {
 		case "cat":
 			fmt.Fprintln(&b, l.text)
+		case "json":
+			b.Write(l.json(q.all))
 		case "short-iso":
 			fmt.Fprintf(&b, "%s %s %s[%d]: %s\n", l.at.UTC().Format("2006-01-02T15:04:05-0700"), c.h.name, l.tag, l.pid, l.text)
 		default:
@@ -160,6 +176,35 @@ func (c *call) show(lines []line, q query) error {
 	}
 	_, err := io.WriteString(c.stdout, b.String())
 	return err
+}
+
+// json is the entry with the fields that were asked for (all entries have the cursor and the time).
+func (l line) json(all bool) []byte {
+	entry := map[string]any{"__CURSOR": fmt.Sprintf("s=0123456789abcdef;i=%x", l.seq), "__REALTIME_TIMESTAMP": strconv.FormatInt(l.at.UnixMicro(), 10),
+		"MESSAGE": jsonField(l.text, all), "SYSLOG_IDENTIFIER": l.tag, "_PID": itoa(l.pid)}
+	if l.manager {
+		entry["UNIT"], entry["_SYSTEMD_UNIT"] = l.unit, "init.scope"
+	} else {
+		entry["_SYSTEMD_UNIT"] = l.unit
+	}
+	text, _ := json.Marshal(entry)
+	return append(text, '\n')
+}
+
+// jsonField is a string, bytes when it is not printable, nothing when it is long.
+func jsonField(text string, all bool) any {
+	printable := utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' })
+	switch {
+	case len(text) >= 4096 && !all:
+		return nil
+	case printable:
+		return text
+	}
+	var numbers []int
+	for _, b := range []byte(text) {
+		numbers = append(numbers, int(b))
+	}
+	return numbers
 }
 
 func (c *call) query() (query, error) {
@@ -192,6 +237,8 @@ func (c *call) query() (query, error) {
 			q.cursor = true
 		case name == "-f" || name == "--follow":
 			q.follow = true
+		case args[i] == "-a" || args[i] == "--all":
+			q.all = true
 		case name == "-q" || name == "--quiet":
 			q.quiet = true
 		case args[i] == "+":

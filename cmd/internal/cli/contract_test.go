@@ -72,6 +72,11 @@ func (c *contract) line(text string) (string, error) {
 	return kind, c.types[kind].Validate(value)
 }
 
+// isEvent: it belongs to a run.
+func (c *contract) isEvent(kind string) bool {
+	return kind != "run" && slices.Contains(c.raw[kind].(map[string]any)["required"].([]any), any("run"))
+}
+
 // paths names the fields of a value, and those of objects in it.
 func paths(value any, prefix string) []string {
 	var all []string
@@ -144,7 +149,7 @@ func contractFault(stdout string, code int, past bool) string {
 		if (kind == "version") != (i == 0) {
 			return fmt.Sprintf("line %d is of type %s", i+1, kind)
 		}
-		if _, isEvent := c.raw[kind].(map[string]any)["properties"].(map[string]any)["time"]; isEvent {
+		if c.isEvent(kind) {
 			var e plans.Event
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				return fmt.Sprintf("line %d: %v: %s", i+1, err, line)
@@ -316,7 +321,7 @@ func TestContractInReadme(t *testing.T) {
 	for _, kind := range sortedKeys(c.types) {
 		for _, path := range c.promised(c.raw[kind].(map[string]any), kind) {
 			field := path[strings.LastIndex(path, ".")+1:]
-			if always := field == "type" || field == "time" || field == "run" && kind != "run"; !always && !strings.Contains(rows[kind], "`"+field+"`") {
+			if always := field == "type" || c.isEvent(kind) && (field == "time" || field == "run"); !always && !strings.Contains(rows[kind], "`"+field+"`") {
 				t.Errorf("README.md does not name %s", path)
 			}
 		}

@@ -1,9 +1,6 @@
 package cli
 
 import (
-	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,9 +12,13 @@ import (
 func (p *program) logsCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "logs",
-		Usage:     "the units' journal, across hosts",
+		Usage:     "the units' journal, across hosts, merged by time",
 		ArgsUsage: "ENVIRONMENT",
-		UsageText: "seatrial logs ENVIRONMENT [options]\n\nseatrial logs production -n 100\nseatrial logs production --on web-2 --follow",
+		UsageText: "seatrial logs ENVIRONMENT [options]\n\nseatrial logs production -n 100\nseatrial logs production --on web-2 --follow\nseatrial logs staging --json",
+		Description: "On stdout there is nothing but lines of the journals: host, time (of the host's clock, shown in the zone of this\n" +
+			"machine), program and text. With --follow new lines are looked for every second until Ctrl-C, which is no\n" +
+			"failure (exit code 0). A host that goes away then is said once, on stderr, and joins again, where it was, when\n" +
+			"it is back. Exit code 4 when a host could not be asked in the end.",
 		Flags: common(
 			&cli.IntFlag{Name: "n", Usage: "the last `N` lines of each host", Value: 20},
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on showing new lines until interrupted", DisableDefaultText: true}),
@@ -39,21 +40,14 @@ func (p *program) logs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	show, _ := p.display(c)
+	show, each := p.logDisplay(c)
 	run := p.runner(inv, show).Survey(c.Context, order)
 	defer run.Close()
-	lines := run.Logs(c.Int("n"))
-	for {
-		if err := lines.Next(c.Context, func(l plans.LogLine) { p.logLine(show, l) }); err != nil {
-			return err
-		}
-		if !c.Bool("follow") {
-			break
-		}
-		if !wait(c.Context, followEvery) {
-			return nil
-		}
+	want := plans.LogOrder{Lines: c.Int("n")}
+	if c.Bool("follow") {
+		want.Follow = followEvery
 	}
+	run.Logs(c.Context, want, each)
 	code := run.ExitCode()
 	run.Planned(code) // names the hosts that could not be asked
 	if code != plans.ExitOK {
@@ -62,21 +56,12 @@ func (p *program) logs(c *cli.Context) error {
 	return nil
 }
 
-func (p *program) logLine(show ui.Display, l plans.LogLine) {
+// logDisplay shows events, and lines.
+func (p *program) logDisplay(c *cli.Context) (ui.Display, func(plans.LogLine)) {
+	show, style := p.display(c)
 	if j, ok := show.(*ui.JSON); ok {
-		j.Object(l)
-		return
+		return j, func(l plans.LogLine) { j.Object(l) }
 	}
-	_, _ = fmt.Fprintf(p.out, "%s  %s\n", l.Host, ui.Clean(strings.TrimRight(l.Text, "\n")))
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
+	text := &ui.Logs{Out: p.out, Err: p.errs, Style: style}
+	return text, text.Line
 }

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -120,4 +121,43 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestExamples: the help of every command has examples, and each is one that the program understands.
+func TestExamples(t *testing.T) {
+	app := (&program{}).app()
+	for _, c := range app.Commands {
+		_, text, _ := strings.Cut(c.UsageText, "\n\n")
+		own := 0
+		for example := range strings.Lines(text) {
+			words := exampleWords(example)
+			if len(words) < 2 || words[0] != "seatrial" || app.Command(words[1]) == nil {
+				t.Errorf("%s: no command of seatrial: %q", c.Name, example)
+				continue
+			}
+			if _, err := interspersed(app, words); err != nil {
+				t.Errorf("%s: %q: %v", c.Name, example, err)
+			}
+			if words[1] == c.Name {
+				own++
+			}
+		}
+		if own == 0 {
+			t.Errorf("%s: its help has no example of it", c.Name)
+		}
+		var out bytes.Buffer
+		if Main([]string{"seatrial", c.Name, "--help"}, strings.NewReader(""), &out, &out); !strings.Contains(out.String(), strings.SplitN(text, "\n", 2)[0]) {
+			t.Errorf("%s: --help does not show its examples:\n%s", c.Name, &out)
+		}
+	}
+}
+
+// exampleWords are the words of a command in a line of help: without what is said of it, and what the shell does with it.
+func exampleWords(line string) []string {
+	line = regexp.MustCompile(`'[^']*'`).ReplaceAllString(strings.TrimSpace(line), "quoted")
+	line = strings.TrimSuffix(strings.TrimPrefix(line, "source <("), ")")
+	for _, end := range []string{"  ", " >", " |"} {
+		line, _, _ = strings.Cut(line, end)
+	}
+	return strings.Fields(line)
 }

@@ -174,6 +174,7 @@ var unstable = []struct {
 	{regexp.MustCompile(`\b\d{8}T\d{6}Z-`), "TIME-"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d{4})`), "TIME"},
 	{regexp.MustCompile(`\b\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`), "TIME"},
+	{regexp.MustCompile(`TIME \.\. TIME`), "TIME"}, // whether hosts started in the same second
 	{regexp.MustCompile(`\bsince \d{10}\b`), "since TIME"},
 	{regexp.MustCompile(`, restarted \d+ times`), ""},
 	{regexp.MustCompile(`\bpid \d+`), "pid N"},
@@ -190,6 +191,9 @@ func (s *story) stable(text string) string {
 	text = strings.ReplaceAll(text, s.work, "$WORK")
 	for _, h := range s.hosts {
 		text = strings.ReplaceAll(text, h.Addr(), "ADDRESS("+h.Name()+")")
+	}
+	for _, t := range s.traps {
+		text = strings.ReplaceAll(text, t.listener.Addr().String(), "ADDRESS("+t.name+")")
 	}
 	for _, u := range unstable {
 		text = u.pattern.ReplaceAllString(text, u.shown)

@@ -51,6 +51,9 @@ func previewHead(style Style, p plans.HostPreview) string {
 		return fmt.Sprintf("%s: %s", style.bad(string(p.Outcome)), Clean(p.Text))
 	}
 	head := p.Service + "  release " + p.Release
+	if p.Release == "" { // of a restart
+		head = p.Service + "  no release of seatrial's"
+	}
 	if p.Label != "" {
 		head += " (" + Clean(p.Label) + ")"
 	}

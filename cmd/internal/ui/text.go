@@ -19,6 +19,7 @@ type Text struct {
 	Live     bool // stderr is a terminal: show what is being done now
 	Verbose  bool // every check and every line
 
+	plan    string
 	hosts   int
 	members []string
 	lanes   map[string]*laneView // by host and service
@@ -48,7 +49,7 @@ type stepView struct {
 func (t *Text) Event(e plans.Event) {
 	switch e.Type {
 	case plans.RunStarted:
-		t.lanes, t.hosts, t.members = map[string]*laneView{}, len(e.Members), e.Members
+		t.plan, t.lanes, t.hosts, t.members = e.Plan, map[string]*laneView{}, len(e.Members), e.Members
 		t.order, t.wave, t.pending = nil, nil, nil
 		t.say("%s %s: %s\n", t.Style.bold(e.Plan), e.Environment, Who(e.Members, -1))
 		if e.Saved != "" {
@@ -334,7 +335,11 @@ func (t *Text) outcome(outcome plans.Outcome, hosts []plans.HostResult) {
 		who[entry], hint[entry] = append(who[entry], name), h.Hint
 	}
 	for _, entry := range entries {
-		_, _ = fmt.Fprintf(t.Out, "%s  %s%s\n", outcomeWord(t.Style, outcome), strings.Join(who[entry], ", "), Clean(entry))
+		word := outcomeWord(t.Style, outcome)
+		if done := doneWords[t.plan]; done != "" && outcome == plans.Unchanged {
+			word = t.Style.good(fmt.Sprintf("%-15s", done))
+		}
+		_, _ = fmt.Fprintf(t.Out, "%s  %s%s\n", word, strings.Join(who[entry], ", "), Clean(entry))
 		if hint[entry] != "" {
 			_, _ = fmt.Fprintf(t.Out, "    hint: %s\n", Clean(hint[entry]))
 		}
@@ -354,6 +359,9 @@ func resultText(h plans.HostResult) string {
 	}
 	return text
 }
+
+// doneWords say to people what a plan did that leaves the files unchanged.
+var doneWords = map[string]string{"restart": "restarted", "lock": "held", "unlock": "unlocked"}
 
 func outcomeWord(style Style, o plans.Outcome) string {
 	word := fmt.Sprintf("%-15s", o)
