@@ -186,7 +186,7 @@ func (l *lane) fenced(ctx context.Context, why string) {
 	if facts, err := l.factsAgain(ctx); err == nil && l.asBefore(facts) {
 		status = OK
 		l.result.Text += "; what this run had begun is undone"
-		l.result.Release = l.before
+		l.result.Release = l.tx.Current
 		l.end(RolledBack)
 	} else {
 		l.end(UnknownOutcome)
