@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -50,7 +49,7 @@ func nothing() error { return nil }
 // play plays the rounds of one host one after the other.
 func (m *matrix) play(rounds []*round) {
 	for _, r := range rounds {
-		if strings.Contains(r.class, m.only) {
+		if m.only.MatchString(r.class) {
 			r.play(m)
 		}
 	}

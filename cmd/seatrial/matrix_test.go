@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,8 +24,8 @@ import (
 //
 //	SEATRIAL_MATRIX=full go test ./cmd/seatrial -run Matrix -timeout 80m -v
 //
-// runs all of it. SEATRIAL_MATRIX=off leaves it out; SEATRIAL_MATRIX="network" or "full network" does the faults with that
-// in their names.
+// runs all of it. SEATRIAL_MATRIX=off leaves it out; SEATRIAL_MATRIX="network|power" or "full network|power" does the
+// faults whose names match.
 func TestMatrix(t *testing.T) {
 	m := newMatrix(t)
 	m.measure()
@@ -67,7 +68,7 @@ type matrix struct {
 	lab    *lab.Lab
 	single []*lab.Host // for the faults of one service
 	full   bool
-	only   string // the part of a fault's name
+	only   *regexp.Regexp // the faults that this run is about
 	bin    string
 	dir    string
 	gate   *semaphore.Weighted // how many runs at once
@@ -96,7 +97,7 @@ func newMatrix(t *testing.T) *matrix {
 			spec.Hosts = append(spec.Hosts, lab.HostSpec{Name: s.suite + "-" + kind, Suite: s.suite})
 		}
 	}
-	m := &matrix{t: t, full: full, only: strings.TrimSpace(only), dir: t.TempDir(),
+	m := &matrix{t: t, full: full, only: regexp.MustCompile(strings.TrimSpace(only)), dir: t.TempDir(),
 		gate: semaphore.NewWeighted(runsAtOnce), good: map[string][]point{}, undo: map[string][]point{}}
 	m.lab = lab.Start(t, spec)
 	for _, s := range suites {
@@ -169,7 +170,7 @@ func (x *trial) enter() (release func()) { return x.matrix.enter(1) }
 
 // wanted are those that this run of the matrix is about.
 func (m *matrix) wanted(lists ...[]part) []part {
-	return slices.DeleteFunc(slices.Concat(lists...), func(p part) bool { return !strings.Contains(p.x.class, m.only) })
+	return slices.DeleteFunc(slices.Concat(lists...), func(p part) bool { return !m.only.MatchString(p.x.class) })
 }
 
 // done takes the trial into the account.
