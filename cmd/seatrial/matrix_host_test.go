@@ -13,14 +13,14 @@ import (
 
 // The network of the host is cut while the services are at their places in the deploy.
 func (m *matrix) networkCut(h *lab.Host) []*round {
-	rounds := m.perPlaces(h, "network cut for good", m.places(h, 2, 40))
+	rounds := m.perPlaces(h, "network cut for good", m.places(h, 2, 24))
 	for _, r := range rounds {
 		r.strike, r.mend = h.CutNetwork, h.RestoreNetwork
 		for _, g := range r.meets {
 			g.cut = true
 		}
 	}
-	for _, r := range m.perPlaces(h, "network cut for 5 s", m.places(h, 1, 12)) {
+	for _, r := range m.perPlaces(h, "network cut for 5 s", m.places(h, 1, 6)) {
 		r.strike, r.mend, r.lasts, r.want = h.CutNetwork, h.RestoreNetwork, 5*time.Second, "deployed"
 		rounds = append(rounds, r)
 	}
@@ -42,7 +42,7 @@ func (m *matrix) rebooted(h *lab.Host) []*round {
 	}
 	var rounds []*round
 	for _, way := range ways {
-		places := slices.Concat(m.places(h, 1, 16), m.aroundTheRename(h), []place{{several, point{}, ended}})
+		places := slices.Concat(m.places(h, 1, 8), m.aroundTheRename(h), []place{{several, point{}, ended}})
 		for _, r := range m.perPlaces(h, way.class, places) {
 			r.strike = way.do
 			for i, g := range r.meets {
@@ -57,11 +57,11 @@ func (m *matrix) rebooted(h *lab.Host) []*round {
 // Somebody else restarts sshd, ends its sessions, or keeps systemd busy.
 func (m *matrix) disturbed(h *lab.Host) []*round {
 	var rounds []*round
-	for _, r := range m.perPlaces(h, "sshd restarted", m.places(h, 1, 6)) {
+	for _, r := range m.perPlaces(h, "sshd restarted", m.places(h, 1, 3)) {
 		r.strike, r.lasts, r.want = script(h, "systemctl restart ssh.service"), time.Second, "deployed"
 		rounds = append(rounds, r)
 	}
-	for _, r := range m.perPlaces(h, "ssh sessions killed", m.places(h, 2, 12)) {
+	for _, r := range m.perPlaces(h, "ssh sessions killed", m.places(h, 2, 8)) {
 		r.strike, r.lasts = script(h, "pgrep -f '^sshd(-session)?: deploy' | xargs -r kill -9"), time.Second
 		rounds = append(rounds, r)
 	}
@@ -89,7 +89,7 @@ func (m *matrix) clockSet(h *lab.Host) []*round {
 	var rounds []*round
 	for _, days := range []int{-1, 1} {
 		class := map[int]string{-1: "clock set back by a day", 1: "clock set forward by a day"}[days]
-		for _, r := range m.perPlaces(h, class, m.places(h, 2, 10)) {
+		for _, r := range m.perPlaces(h, class, m.places(h, 2, 6)) {
 			r.strike, r.mend, r.want = setClock(h, days), setClock(h, 0), "deployed"
 			for i, g := range r.meets {
 				g.killed = i%2 == 0

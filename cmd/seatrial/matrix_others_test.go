@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// guardDies: kill -9 of the guard while the unit is being watched, again and again. It comes back, and does its work when
-// the controller dies, too.
+// guardDies: kill -9 of the guard while the unit is being watched. It comes back, each time, and does its work when the
+// controller dies, too.
 func (m *matrix) guardDies() []part {
 	var parts []part
 	for i, h := range m.single {
@@ -17,22 +17,23 @@ func (m *matrix) guardDies() []part {
 					continue
 				}
 				x := m.trial(h, "guard killed", k)
-				x.window = 8
+				x.window = 20
+				times := 1
 				if killed {
-					x.class, x.window = "guard killed, then the controller", 40
+					x.class, x.window, times = "guard killed, then the controller", 60, 3
 				}
-				parts = append(parts, part{x, func() { x.unguarded(killed) }})
+				parts = append(parts, part{x, func() { x.unguarded(killed, times) }})
 			}
 		}
 	}
 	return parts
 }
 
-// killGuard kills the guard three times and waits until another one is there.
+// killGuard kills the guard so many times, and waits each time until another one is there.
 const killGuard = `
 guard=$(systemctl list-units --no-legend --plain 'seatrial-guard-*' | grep -F " seatrial guard of $1" | cut -d ' ' -f 1)
 pid() { systemctl show --value -p MainPID "$guard"; }
-for n in 1 2 3; do
+for n in $(seq "$2"); do
 	old=$(pid)
 	kill -9 "$old" || exit 1
 	for wait in 1 2 3 4 5 6 7 8 9 10; do
@@ -43,11 +44,11 @@ for n in 1 2 3; do
 	[ "$new" != 0 ] && [ "$new" != "$old" ] || { echo "the guard does not come back" >&2 && exit 1; }
 done`
 
-func (x *trial) unguarded(killed bool) {
+func (x *trial) unguarded(killed bool, times int) {
 	release := x.enter()
 	c := x.start("deploy", "lab", "--json")
 	x.met = x.inTrial(c)
-	if _, err := x.host.Sh(killGuard, x.service); err != nil {
+	if _, err := x.host.Sh(killGuard, x.service, fmt.Sprint(times)); err != nil {
 		x.wrong("%v", err)
 	}
 	if killed {
@@ -71,6 +72,9 @@ func (m *matrix) othersAtWork() []part {
 				continue
 			}
 			for j, p := range pick(m, i, 16, undecided(m.good[key(h, k)])) {
+				if m.full && j%int(kinds) != int(k) {
+					continue
+				}
 				for _, verb := range []string{"stop", "restart"} {
 					x := m.trial(h, "unit "+verb+" by somebody else", k)
 					parts = append(parts, part{x, func() { x.meddled(p, []when{before, after}[j%2], verb) }})

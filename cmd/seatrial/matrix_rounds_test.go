@@ -51,6 +51,7 @@ func (m *matrix) play(rounds []*round) {
 	for _, r := range rounds {
 		if m.only.MatchString(r.class) {
 			r.play(m)
+			m.t.Logf("%s: %s, %d services", r.host.Name, r.class, len(r.meets))
 		}
 	}
 }
