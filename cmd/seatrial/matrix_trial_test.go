@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -312,7 +313,9 @@ for f in /var/lib/seatrial/$1/*/*.tmp /var/lib/seatrial/$1/releases/*/*.tmp; do 
 systemctl list-units --all --no-legend --plain 'seatrial-guard-*' | while read -r name _ _ _ rest; do
 	[ "$rest" != "seatrial guard of $1" ] || printf 'guard %s\n' "$name"
 done
-[ ! -L /etc/systemd/system/multi-user.target.wants/$unit ] || printf 'enabled yes\n'
+wants=/etc/systemd/system/multi-user.target.wants
+[ ! -L $wants/$unit ] || printf 'enabled yes\n'
+[ ! -L $wants/seatrial-commit-$unit ] || printf 'file %s\n' $wants/seatrial-commit-$unit
 pgrep -fa -- "--listen=127.0.0.1:$2 " | while read -r _ line; do printf 'process %s\n' "$line"; done
 systemctl show -p LoadState,ActiveState,SubState,NeedDaemonReload,FragmentPath,Job $unit | sed 's/=/ /'
 sed -n 's/^state=/state /p' /var/lib/seatrial/$1/record 2>/dev/null
@@ -360,6 +363,9 @@ func (x *trial) look() look {
 	return l
 }
 
+// inert is what a commit prepares in /etc, and what systemd and logrotate leave alone.
+var inert = regexp.MustCompile(`^/etc/.*(/\.seatrial-|/seatrial-commit-|\.dpkg-new)`)
+
 func (l *look) files(x *trial, files map[string]string) {
 	same := func(want map[string]string) bool {
 		for path := range x.new {
@@ -380,7 +386,7 @@ func (l *look) files(x *trial, files map[string]string) {
 	for path := range files {
 		switch {
 		case x.new[path] != "":
-		case strings.HasPrefix(filepath.Base(path), ".seatrial-") && strings.HasPrefix(path, "/etc/"), strings.HasSuffix(path, ".dpkg-new"), strings.Contains(path, ".dpkg-new"):
+		case inert.MatchString(path):
 			l.left = append(l.left, path)
 		default:
 			l.hard = append(l.hard, "left behind: "+path)
