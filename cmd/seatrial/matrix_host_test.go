@@ -74,15 +74,25 @@ func (m *matrix) disturbed(h *lab.Host) []*round {
 }
 
 // storm: somebody reloads systemd again and again while a good release, a bad one, and one whose controller dies are tried.
+// systemd that executes itself anew answers nobody, so it gets some rest in between.
 func (m *matrix) storm(h *lab.Host, command string, k kind) *round {
-	r := &round{host: h, class: command + " storm", mend: script(h, "systemctl stop storm.service")}
-	r.strike = script(h, `systemd-run --quiet --collect --unit=storm sh -c 'while :; do /usr/bin/systemctl $1; sleep 0.4; done' storm "$1"`, command)
+	r := &round{host: h, class: command + " storm", mend: script(h, endStorm)}
+	rest := map[string]string{"daemon-reload": "0.4", "daemon-reexec": "3"}[command]
+	r.strike = script(h, beginStorm, command, rest)
 	r.meet(m, k, point{}, begins)
 	r.meet(m, k, point{}, begins).bad = true
 	killed := r.meet(m, k, point{}, begins)
 	killed.killed, killed.window = true, 30
 	return r
 }
+
+const beginStorm = `touch /run/storm
+systemd-run --quiet --collect --unit=storm sh -c 'while [ -e /run/storm ]; do /usr/bin/systemctl $1 && echo >>/run/storm.count; sleep $2; done' storm "$1" "$2"`
+
+// endStorm proves that there was one.
+const endStorm = `rm /run/storm
+while [ "$(pgrep -fc '[w]hile .* /run/storm')" != 0 ]; do sleep 0.2; done
+[ "$(wc -l </run/storm.count)" -ge 5 ] && rm /run/storm.count`
 
 // The wall clock of the host jumps by a day. Every other controller dies in that moment.
 func (m *matrix) clockSet(h *lab.Host) []*round {

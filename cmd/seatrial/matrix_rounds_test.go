@@ -159,9 +159,7 @@ func (x *trial) free() {
 func (g *meeting) goOn(c *controller, r *round) string {
 	if c == nil {
 		c = g.start("deploy", "lab", "--json")
-		if g.killed && !g.inTrial(c) {
-			g.wrong("the deploy did not come to its trial")
-		}
+		g.met = !g.killed || g.inTrial(c)
 	}
 	if g.killed {
 		c.kill()
