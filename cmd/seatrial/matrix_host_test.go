@@ -91,7 +91,7 @@ systemd-run --quiet --collect --unit=storm sh -c 'while [ -e /run/storm ]; do /u
 
 // endStorm proves that there was one.
 const endStorm = `rm /run/storm
-while [ "$(pgrep -fc '[w]hile .* /run/storm')" != 0 ]; do sleep 0.2; done
+while [ "$(pgrep -fc '[s]torm daemon-re')" != 0 ]; do sleep 0.2; done
 [ "$(wc -l </run/storm.count)" -ge 5 ] && rm /run/storm.count`
 
 // The wall clock of the host jumps by a day. Every other controller dies in that moment.
