@@ -24,6 +24,7 @@ END
 $files
 END
 	save COMMITTING
+	arm_boot || disarm_boot # no room for it: then the next contact does it
 	roll_forward || die 20 "$trouble"
 }
 
@@ -48,6 +49,7 @@ END
 	done <<END
 $runs
 END
+	disarm_boot
 	trouble="the new units are in place, but daemon-reload was refused"
 	sc daemon-reload || return 1 # after enable, or every unit of the host wants another reload
 	boot
@@ -63,6 +65,34 @@ END
 	remember committed
 	prune
 	finish COMMITTED
+}
+
+# Where a commit takes more than one rename, a power loss in its middle would leave half a release until somebody comes by.
+# There the boot itself finishes it, with a unit that exists only as long as this takes.
+arm_boot() {
+	needs_boot || return 0
+	printf '[Unit]\nDescription=seatrial finishes the commit of %s\n[Service]\nType=oneshot\nExecStart=/bin/sh -c "%s"\n' "$service" \
+		"exec flock -w 90 $S/lock /bin/sh $S/reserve @run booted $service" | put "$ETC/$(boot_unit)" || return 1
+	mkdir -p "$ETC/multi-user.target.wants" && ln -sfT "../$(boot_unit)" "$ETC/multi-user.target.wants/$(boot_unit)" &&
+		sync "$ETC/multi-user.target.wants"
+}
+
+disarm_boot() { rm -f "$ETC/multi-user.target.wants/$(boot_unit)" "$ETC/$(boot_unit)" "$ETC/$(boot_unit).tmp"; }
+
+boot_unit() { printf 'seatrial-commit-%s.service' "$service"; }
+
+needs_boot() {
+	case $runs in *" -
+"*) return 0 ;; esac # a unit that must be enabled, too
+	changed=$(printf '%s' "$files" | while read -r _ old new; do [ "$old" = "$new" ] || printf x; done)
+	[ "${#changed}" -gt 1 ]
+}
+
+verb_booted() { # nobody asked: the host is up again
+	load
+	boot
+	[ "$state" = COMMITTING ] && [ "$booted" != "$boot" ] || return 0
+	recover "the host went down in the commit"
 }
 
 # A boot in the middle of the commit started what it found enabled, from files that were not all the new ones.

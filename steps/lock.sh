@@ -77,6 +77,7 @@ verb_release() { # TOKEN
 
 finish() { # STATE: the transaction is over; only the record and the releases stay
 	printf '%s' "$files" | while read -r path _; do rm -f "$(stage_of "$path")" "$(stage_of "$path").tmp"; done
+	disarm_boot
 	rm -f "$S/reserve" "$S/releases/$release"/*.tmp
 	rm -rf "$R" # before the record says that it is over: until then whoever comes by does the rest
 	save "$1"

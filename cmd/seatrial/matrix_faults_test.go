@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"github.com/seatrial/seatrial/cmd/internal/lab"
 )
 
 // The lease, one restart with its window, and a busy machine.
@@ -32,8 +30,8 @@ func (m *matrix) controllerKilled() []part {
 	for i := range events {
 		events[i] = i + 1
 	}
-	for i, h := range m.lab.Hosts {
-		for j, n := range pick(m, i, len(m.lab.Hosts), events) {
+	for i, h := range m.single {
+		for j, n := range pick(m, i, len(m.single), events) {
 			x := m.trial(h, "controller killed at an event", kind(j)%kinds)
 			x.what = fmt.Sprintf("kill -9 at line %d", n)
 			parts = append(parts, part{x, func() { x.killed(func(c *controller) bool { return c.killAt(n) }, j/int(kinds)%2 == 0) }})
@@ -67,7 +65,7 @@ func (x *trial) killed(kill func(*controller) bool, resumed bool) {
 // Before or after the command, with or without the helper above it.
 func (m *matrix) scriptKilled() []part {
 	var parts []part
-	for i, h := range m.lab.Hosts {
+	for i, h := range m.single {
 		for k := range kinds {
 			if !m.full && int(k) != i {
 				continue
@@ -110,7 +108,7 @@ func (x *trial) crashed(p point, v variant) {
 // rollbackKilled: a bad release, whose rollback is killed at each command.
 func (m *matrix) rollbackKilled() []part {
 	var parts []part
-	for i, h := range m.lab.Hosts {
+	for i, h := range m.single {
 		for k := range kinds {
 			if !m.full && int(k) != (i+1)%int(kinds) {
 				continue
@@ -130,7 +128,7 @@ func (m *matrix) rollbackKilled() []part {
 // guardKilled: the controller is gone, and the guard's recovery is killed at each command.
 func (m *matrix) guardKilled() []part {
 	var parts []part
-	for i, h := range m.lab.Hosts {
+	for i, h := range m.single {
 		for k := range kinds {
 			if !m.full && int(k) != (i+2)%int(kinds) {
 				continue
@@ -175,5 +173,3 @@ func (x *trial) inTrial(c *controller) bool {
 	}
 	return false
 }
-
-func (m *matrix) hostFaults(h *lab.Host) {}

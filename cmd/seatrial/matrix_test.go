@@ -1,16 +1,20 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/seatrial/seatrial/cmd/internal/lab"
 )
@@ -18,82 +22,129 @@ import (
 // The fault matrix: whoever dies, and wherever, the host ends on exactly the old release or exactly the new one,
 // running, with nothing left lying about, and reports are true. A part of it runs always;
 //
-//	SEATRIAL_MATRIX=full go test ./cmd/seatrial -run Matrix -timeout 60m -v
+//	SEATRIAL_MATRIX=full go test ./cmd/seatrial -run Matrix -timeout 80m -v
 //
-// runs all of it. SEATRIAL_MATRIX=off leaves it out. Clocks are not set: hosts of the lab have this machine's; that no
-// script decides by one is TestNoScriptDecidesByTheClock.
+// runs all of it. SEATRIAL_MATRIX=off leaves it out; SEATRIAL_MATRIX="network|power" or "full network|power" does the
+// faults whose names match.
 func TestMatrix(t *testing.T) {
 	m := newMatrix(t)
 	m.measure()
-	m.side(m.controllerKilled(), m.scriptKilled(), m.rollbackKilled(), m.guardKilled())
-	m.hosts((*matrix).hostFaults)
+	var all sync.WaitGroup
+	all.Go(func() {
+		m.side(m.wanted(m.controllerKilled(), m.scriptKilled(), m.rollbackKilled(), m.guardKilled(), m.guardDies(), m.othersAtWork()))
+	})
+	for _, h := range m.lab.Hosts {
+		all.Go(func() { m.play(m.rounds(h)) })
+	}
+	all.Wait()
 	t.Log("\n" + m.table())
 }
 
 // suites of the lab, and their systemd.
 var suites = []struct{ suite, systemd string }{{"bullseye", "247"}, {"bookworm", "252"}, {"trixie", "257"}}
 
+// hostFaults are the faults that hit a whole host. Each suite has a host for each kind of them, so that none waits for
+// another, and one more, of its own name, for the faults of one service.
+var hostFaults = map[string]func(*matrix, *lab.Host) []*round{
+	"cable": (*matrix).networkCut, "power": (*matrix).rebooted, "noise": (*matrix).disturbed, "clock": (*matrix).clockSet,
+}
+
+func suite(h *lab.Host) string {
+	name, _, _ := strings.Cut(h.Name, "-")
+	return name
+}
+
+// rounds are those of the host.
+func (m *matrix) rounds(h *lab.Host) []*round {
+	_, name, _ := strings.Cut(h.Name, "-")
+	if faults := hostFaults[name]; faults != nil {
+		return faults(m, h)
+	}
+	return nil
+}
+
 type matrix struct {
-	t    *testing.T
-	lab  *lab.Lab
-	full bool
-	bin  string
-	dir  string
-	gate map[*lab.Host]chan struct{} // how many runs at once
+	t      *testing.T
+	lab    *lab.Lab
+	single []*lab.Host // for the faults of one service
+	full   bool
+	only   *regexp.Regexp // the faults that this run is about
+	bin    string
+	dir    string
+	gate   *semaphore.Weighted // how many runs at once
 
 	mu     sync.Mutex
 	count  int
 	all    []*trial
-	good   map[string][]point // host and kind -> the commands of a good deploy
+	good   map[string][]point // suite and kind -> the commands of a good deploy
 	undo   map[string][]point // and those of the rollback of a bad one
 	events int                // of a good deploy
 }
 
+// runsAtOnce is how many runs a machine with two cores can do without being late for its leases.
+const runsAtOnce = 8
+
 func newMatrix(t *testing.T) *matrix {
-	if os.Getenv("SEATRIAL_MATRIX") == "off" {
+	mode := os.Getenv("SEATRIAL_MATRIX")
+	if mode == "off" {
 		t.Skip("SEATRIAL_MATRIX=off")
 	}
+	only, full := strings.CutPrefix(mode, "full")
 	var spec lab.Spec
 	for _, s := range suites {
 		spec.Hosts = append(spec.Hosts, lab.HostSpec{Name: s.suite, Suite: s.suite})
+		for kind := range hostFaults {
+			spec.Hosts = append(spec.Hosts, lab.HostSpec{Name: s.suite + "-" + kind, Suite: s.suite})
+		}
 	}
-	m := &matrix{t: t, full: os.Getenv("SEATRIAL_MATRIX") == "full", bin: "", dir: t.TempDir(),
-		gate: map[*lab.Host]chan struct{}{}, good: map[string][]point{}, undo: map[string][]point{}}
+	m := &matrix{t: t, full: full, only: regexp.MustCompile(strings.TrimSpace(only)), dir: t.TempDir(),
+		gate: semaphore.NewWeighted(runsAtOnce), good: map[string][]point{}, undo: map[string][]point{}}
 	m.lab = lab.Start(t, spec)
+	for _, s := range suites {
+		m.single = append(m.single, m.lab.Host(s.suite))
+	}
 	m.bin = seatrial(t)
-	crash := filepath.Join(m.dir, "crash")
-	build := exec.Command("go", "build", "-o", crash, "./testdata/crash")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	for _, h := range m.lab.Hosts {
-		m.gate[h] = make(chan struct{}, 5)
-		m.equip(h, crash)
-	}
+	crash := m.build("crash", "go", "build", "-o", "crash", "./testdata/crash")
+	clock := m.build("clock.so", "cc", "-shared", "-fPIC", "-nostdlib", "-O2", "-o", "clock.so", "testdata/clock/clock.c")
+	m.hosts(func(h *lab.Host) { m.equip(h, crash, clock) })
 	return m
 }
 
+// build makes a file for the hosts, whatever their libc is. The command names it.
+func (m *matrix) build(name string, argv ...string) string {
+	path := filepath.Join(m.dir, name)
+	argv[slices.Index(argv, name)] = path
+	build := exec.Command(argv[0], argv[1:]...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		m.t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
+	}
+	return path
+}
+
 // equip gives a host the app, and the command that plays crashes in front of all that write.
-func (m *matrix) equip(h *lab.Host, crash string) {
-	for path, from := range map[string]string{app: "testdata/app.pl", "/usr/local/lib/crash": crash} {
+func (m *matrix) equip(h *lab.Host, crash, clock string) {
+	for path, from := range map[string]string{app: "testdata/app.pl", "/usr/local/lib/crash": crash, "/usr/local/lib/clock.so": clock} {
 		text, err := os.ReadFile(from)
 		if err == nil {
 			err = h.Put(path, string(text), 0o755)
 		}
 		if err != nil {
-			m.t.Fatal(err)
+			m.t.Error(err)
 		}
 	}
 	more := "MaxStartups 500\n"
-	if h.Name == "trixie" {
+	if suite(h) == "trixie" {
 		more += "PerSourcePenalties no\n"
 	}
 	if err := h.Put("/etc/ssh/sshd_config.d/matrix.conf", more, 0o644); err != nil {
-		m.t.Fatal(err)
+		m.t.Error(err)
 	}
-	sh(m.t, h, `systemctl restart ssh.service
-for c in mv cp rm sync systemctl mkdir rmdir chmod chown systemd-run flock cat; do ln -sf /usr/local/lib/crash /usr/local/sbin/$c; done`)
+	if _, err := h.Sh(`systemctl restart ssh.service
+for c in mv cp rm sync systemctl mkdir rmdir chmod chown systemd-run flock cat; do ln -sf /usr/local/lib/crash /usr/local/sbin/$c; done
+case $1 in *-clock) `+preload+` ;; esac`, h.Name); err != nil {
+		m.t.Error(err)
+	}
 }
 
 // trial makes a trial. Its service has a name that is part of no other.
@@ -109,10 +160,17 @@ func (m *matrix) trial(h *lab.Host, class string, k kind) *trial {
 	return x
 }
 
-// enter waits for a place on the host; the lease is not waited for inside.
-func (x *trial) enter() (release func()) {
-	x.gate[x.host] <- struct{}{}
-	return func() { <-x.gate[x.host] }
+// enter waits until so many runs may begin; no lease is waited for inside.
+func (m *matrix) enter(runs int) (release func()) {
+	_ = m.gate.Acquire(context.Background(), int64(runs)) // without a deadline it does not fail
+	return func() { m.gate.Release(int64(runs)) }
+}
+
+func (x *trial) enter() (release func()) { return x.matrix.enter(1) }
+
+// wanted are those that this run of the matrix is about.
+func (m *matrix) wanted(lists ...[]part) []part {
+	return slices.DeleteFunc(slices.Concat(lists...), func(p part) bool { return !m.only.MatchString(p.x.class) })
 }
 
 // done takes the trial into the account.
@@ -134,13 +192,11 @@ type part struct {
 }
 
 // side does trials side by side: at most so many runs at once on each host, while others wait for a lease to end.
-func (m *matrix) side(lists ...[]part) {
+func (m *matrix) side(parts []part) {
 	var all sync.WaitGroup
 	queues := map[*lab.Host][]part{}
-	for _, list := range lists {
-		for _, p := range list {
-			queues[p.x.host] = append(queues[p.x.host], p)
-		}
+	for _, p := range parts {
+		queues[p.x.host] = append(queues[p.x.host], p)
 	}
 	for _, queue := range queues {
 		places := make(chan struct{}, 40)
@@ -163,20 +219,20 @@ func (m *matrix) side(lists ...[]part) {
 }
 
 // hosts does something on each host at once.
-func (m *matrix) hosts(do func(*matrix, *lab.Host)) {
+func (m *matrix) hosts(do func(*lab.Host)) {
 	var all sync.WaitGroup
 	for _, h := range m.lab.Hosts {
-		all.Go(func() { do(m, h) })
+		all.Go(func() { do(h) })
 	}
 	all.Wait()
 }
 
-func key(h *lab.Host, k kind) string { return fmt.Sprintf("%s %d", h.Name, k) }
+func key(h *lab.Host, k kind) string { return fmt.Sprintf("%s %d", suite(h), k) }
 
 // measure deploys each kind without a fault, and a bad release, to learn the commands of the scripts.
 func (m *matrix) measure() {
 	var parts []part
-	for _, h := range m.lab.Hosts {
+	for _, h := range m.single {
 		for k := range kinds {
 			good := m.trial(h, "no fault", k)
 			parts = append(parts, part{good, func() { good.measured(m.good, "deployed") }})
@@ -225,7 +281,7 @@ func (m *matrix) table() string {
 			rows[x.class] = &row{map[string]int{}, map[string]int{}}
 			order = append(order, x.class)
 		}
-		rows[x.class].trials[x.host.Name]++
+		rows[x.class].trials[suite(x.host)]++
 		ends[x.became]++
 		if x.loud {
 			ends["loud"]++
@@ -234,7 +290,7 @@ func (m *matrix) table() string {
 			ends["late"]++
 		}
 		if len(x.wrongs) > 0 {
-			rows[x.class].wrong[x.host.Name]++
+			rows[x.class].wrong[suite(x.host)]++
 		}
 	}
 	slices.Sort(order)

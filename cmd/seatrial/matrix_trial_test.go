@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type trial struct {
 	bad     bool // the new release dies
 	enabled bool
 	boots   bool // the host boots in this trial: what was not enabled does not run afterwards
+	cut     bool // the host will not answer: it is not waited for as long
 	window  int
 	service string
 	port    int
@@ -117,7 +119,10 @@ func (x *trial) inventory(rotated string) error {
 	if x.kind == several {
 		logs = fmt.Sprintf("[services.%[1]s.logs]\ndirectory = \"/var/log/%[1]s\"\nlogrotate = \"rotate.conf\"\n", x.service)
 	}
-	ssh := strings.Replace(x.lab.InventorySSH(), `"10s"`, `"60s"`, 1) // many at once on few cores
+	ssh := x.lab.InventorySSH()
+	if !x.boots && !x.cut {
+		ssh = strings.Replace(ssh, `"10s"`, `"60s"`, 1) // many at once on few cores
+	}
 	text := ssh + fmt.Sprintf(`
 [services.%[1]s]
 unit = "%[1]s.service"
@@ -150,7 +155,7 @@ func (x *trial) order(at point, when, how string) error {
 
 // hit says whether the order was carried out.
 func (x *trial) hit() bool {
-	out, err := x.host.Sh(`cat "/run/crash/$1.hit" 2>/dev/null`, x.service)
+	out, err := x.host.Get("/run/crash/" + x.service + ".hit")
 	if err == nil && out != "" {
 		x.note("hit: %s", out)
 	}
@@ -165,7 +170,7 @@ type point struct {
 }
 
 func (x *trial) trace() []point {
-	out, err := x.host.Sh(`cat "/run/crash/$1.trace"`, x.service)
+	out, err := x.host.Get("/run/crash/" + x.service + ".trace")
 	if err != nil {
 		x.wrong("no trace: %v", err)
 	}
@@ -184,6 +189,7 @@ func (x *trial) trace() []point {
 // A controller is one run of the product.
 type controller struct {
 	x     *trial
+	began time.Time
 	cmd   *exec.Cmd
 	lines chan int // the number of each line as it comes; closed at the end
 	ended chan struct{}
@@ -192,7 +198,7 @@ type controller struct {
 }
 
 func (x *trial) start(args ...string) *controller {
-	c := &controller{x: x, lines: make(chan int, 10000), ended: make(chan struct{})}
+	c := &controller{x: x, began: time.Now(), lines: make(chan int, 10000), ended: make(chan struct{})}
 	c.cmd = x.lab.Command(context.Background(), append([]string{x.bin}, args...)...)
 	c.cmd.Dir = x.dir
 	c.cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(x.dir, "state"))
@@ -294,6 +300,7 @@ func (x *trial) resume() string {
 
 // probe prints all that can be seen of a service from outside.
 const probe = `
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 unit=$1.service
 for d in /etc/systemd/system.control /run/systemd/system.control /run/systemd/transient /etc/systemd/system \
 	/run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /etc/logrotate.d; do
@@ -306,7 +313,9 @@ for f in /var/lib/seatrial/$1/*/*.tmp /var/lib/seatrial/$1/releases/*/*.tmp; do 
 systemctl list-units --all --no-legend --plain 'seatrial-guard-*' | while read -r name _ _ _ rest; do
 	[ "$rest" != "seatrial guard of $1" ] || printf 'guard %s\n' "$name"
 done
-[ ! -L /etc/systemd/system/multi-user.target.wants/$unit ] || printf 'enabled yes\n'
+wants=/etc/systemd/system/multi-user.target.wants
+[ ! -L $wants/$unit ] || printf 'enabled yes\n'
+[ ! -L $wants/seatrial-commit-$unit ] || printf 'file %s\n' $wants/seatrial-commit-$unit
 pgrep -fa -- "--listen=127.0.0.1:$2 " | while read -r _ line; do printf 'process %s\n' "$line"; done
 systemctl show -p LoadState,ActiveState,SubState,NeedDaemonReload,FragmentPath,Job $unit | sed 's/=/ /'
 sed -n 's/^state=/state /p' /var/lib/seatrial/$1/record 2>/dev/null
@@ -354,6 +363,9 @@ func (x *trial) look() look {
 	return l
 }
 
+// inert is what a commit prepares in /etc, and what systemd and logrotate leave alone.
+var inert = regexp.MustCompile(`^/etc/.*(/\.seatrial-|/seatrial-commit-|\.dpkg-new)`)
+
 func (l *look) files(x *trial, files map[string]string) {
 	same := func(want map[string]string) bool {
 		for path := range x.new {
@@ -374,7 +386,7 @@ func (l *look) files(x *trial, files map[string]string) {
 	for path := range files {
 		switch {
 		case x.new[path] != "":
-		case strings.HasPrefix(filepath.Base(path), ".seatrial-") && strings.HasPrefix(path, "/etc/"), strings.HasSuffix(path, ".dpkg-new"), strings.Contains(path, ".dpkg-new"):
+		case inert.MatchString(path):
 			l.left = append(l.left, path)
 		default:
 			l.hard = append(l.hard, "left behind: "+path)
@@ -416,13 +428,14 @@ func (l *look) runs(x *trial, said map[string]string, processes []string) {
 // the next contact removes what is left.
 func (x *trial) judge(limit time.Duration, reports ...string) {
 	var l look
-	contacts := 0
-	for end := time.Now().Add(limit); ; time.Sleep(2 * time.Second) {
-		l = x.look()
+	contacts, pause := 0, time.Second
+	for end := time.Now().Add(limit); ; time.Sleep(pause) {
+		x.sleepOut()
+		l, pause = x.look(), min(pause+time.Second, 5*time.Second)
 		if len(l.hard)+len(l.left) == 0 || time.Now().After(end) {
 			break
 		}
-		if len(l.hard) == 0 && !l.guard && (l.state == "LOCKED" || l.state == "STAGED" || x.boots) && contacts < 3 && time.Until(end) < limit-x.patience() {
+		if len(l.hard) == 0 && x.atRest(l) && contacts < 3 && time.Until(end) < limit-x.patience() {
 			x.late = true
 			contacts++
 			release := x.enter()
@@ -437,6 +450,27 @@ func (x *trial) judge(limit time.Duration, reports ...string) {
 	for _, r := range reports {
 		x.truth(r, l.which)
 	}
+}
+
+// sleepOut waits for the end of the lease of a trial: nothing happens before, and looks cost the machine much.
+func (x *trial) sleepOut() {
+	for range 120 {
+		record, _ := x.host.Get("/var/lib/seatrial/" + x.service + "/record")
+		deadline, _ := x.host.Get("/run/seatrial/" + x.service + "/deadline")
+		uptime, _ := os.ReadFile("/proc/uptime") // the hosts' is the same
+		var ends, now float64
+		_, _ = fmt.Sscan(deadline, &ends)
+		_, _ = fmt.Sscan(string(uptime), &now)
+		if now >= ends || !strings.Contains(record, "\nstate=TRIAL\n") {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+// atRest says that nothing will happen on the host until the next contact.
+func (x *trial) atRest(l look) bool {
+	return !l.guard && (l.state == "LOCKED" || l.state == "STAGED" || x.boots)
 }
 
 // patience before a leftover without a guard counts as one: what was under way on the host comes to its end first.

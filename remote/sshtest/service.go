@@ -91,7 +91,7 @@ func (u *unit) start() {
 		u.job = &job{id: 1000 + u.m.jobs, unit: u.name, kind: "start"}
 	}
 	u.set("activating", "start")
-	if u.isTransient() {
+	if u.isScript() {
 		u.startWorker()
 	}
 	u.play(b)
@@ -104,7 +104,7 @@ func (u *unit) play(b behaviour) {
 		u.up()
 	}
 	switch {
-	case u.isTransient():
+	case u.isScript():
 	case b.gone:
 		u.later(time.Millisecond, func() { u.log(u.name + ": Failed to locate executable: No such file or directory"); u.exited(1, 203) })
 		return
@@ -339,7 +339,7 @@ func (u *unit) description() string {
 	return text
 }
 
-// worker is the real program of a transient service: a script that the interpreter runs in the background.
+// worker is the real program of a service that is no application: a script that the interpreter runs in the background.
 type worker struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{}
@@ -356,7 +356,10 @@ func (u *unit) startWorker() {
 	p.rest = &parking{wake: make(chan struct{}), asleep: make(chan struct{})}
 	first := p.rest
 	h.clock.parked = append(h.clock.parked, first)
-	words := u.file.values["exec"]
+	words := u.words
+	if u.isTransient() {
+		words = u.file.values["exec"]
+	}
 	u.m.background.Go(func() {
 		defer close(w.done)
 		var err error
@@ -377,7 +380,7 @@ func (u *unit) startWorker() {
 	})
 }
 
-// background runs the words of a transient service.
+// background runs the words of such a service.
 func (h *Host) background(ctx context.Context, p *process, words []string) error {
 	ctx = context.WithValue(ctx, processKey{}, p)
 	c := &call{ctx: ctx, h: h, p: p, dir: "/", env: sorted(h.loginEnv("root")), stdout: device{}, stderr: device{}}

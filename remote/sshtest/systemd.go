@@ -143,6 +143,11 @@ func (u *unit) stale() bool {
 
 func (u *unit) isTransient() bool { return u.m.transient[u.name] != nil }
 
+// isScript says whether the interpreter really runs the unit's program.
+func (u *unit) isScript() bool {
+	return u.isTransient() || len(u.words) > 0 && u.words[0] == "/bin/sh"
+}
+
 // fileState is UnitFileState, which PID 1 looks up once for each time that it loads the unit.
 func (u *unit) fileState() string {
 	if u.state == nil {

@@ -144,11 +144,11 @@ func kill(ours []process, all bool) {
 }
 
 func park(service string) {
-	for range 3000 {
+	for range 600 {
 		if _, err := os.Stat(orders + service + ".go"); err == nil {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
