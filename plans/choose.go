@@ -59,8 +59,14 @@ func (l *lane) restartable() error {
 func (l *lane) chooseOlder(ctx context.Context, h history, current string) error {
 	to := h.before(current)
 	if name := l.run.Order.To; name != "" {
-		if to = h.find(name); to.ID == "" {
+		switch all := h.named(name); len(all) {
+		case 0:
 			return &remote.Error{Op: "rollback", Err: fmt.Errorf("release %s is not kept on this host", name), Hint: h.hint()}
+		case 1:
+			to = all[0]
+		default:
+			return &remote.Error{Op: "rollback", Err: fmt.Errorf("%d releases are called %s on this host", len(all), name),
+				Hint: "name one by its id: seatrial history shows them"}
 		}
 	}
 	switch to.ID {

@@ -39,6 +39,7 @@ type Event struct {
 	Members     []string     `json:"members,omitzero"`  // wave.started, run.started: host names
 	Outcome     Outcome      `json:"outcome,omitempty"` // host.finished, run.finished (the worst)
 	Release     string       `json:"release,omitempty"`
+	Label       string       `json:"label,omitempty"`     // host.finished: what people call the release
 	ExitCode    *int         `json:"exit_code,omitempty"` // run.finished
 	Hosts       []HostResult `json:"hosts,omitzero"`      // run.finished
 }
@@ -49,6 +50,7 @@ type HostResult struct {
 	Service string  `json:"service"`
 	Outcome Outcome `json:"outcome,omitempty"` // empty when the run only looked
 	Release string  `json:"release,omitempty"` // what runs there now, when it is known
+	Label   string  `json:"label,omitempty"`   // what people call it
 	Step    string  `json:"step,omitempty"`    // where it failed
 	Text    string  `json:"text,omitempty"`    // why
 	Hint    string  `json:"hint,omitempty"`    // what to do next

@@ -291,7 +291,7 @@ func (l *lane) commit(keep Phase) {
 	if l.run.Order.Plan.commits() {
 		l.committed = true
 	}
-	l.result.Release = l.tx.Release
+	l.result.Release, l.result.Label = l.tx.Release, l.tx.Label
 	outcome := Deployed
 	if l.tx.Unchanged() {
 		outcome = Unchanged

@@ -108,7 +108,7 @@ func (l *lane) rollback(reason string) {
 		return
 	}
 	undo := l.committed
-	l.committed, l.result.Release = false, ""
+	l.committed, l.result.Release, l.result.Label = false, "", ""
 	if l.failure == nil {
 		l.failure = &failure{text: reason}
 	}

@@ -130,14 +130,16 @@ func (h history) before(id string) steps.Past {
 	return best
 }
 
-// find is the newest release of that id or label.
-func (h history) find(name string) steps.Past {
+// named are the releases of that id or, unless they failed, of that label; newest first.
+func (h history) named(name string) []steps.Past {
+	var all []steps.Past
 	for _, p := range slices.Backward(h) {
-		if p.ID == name || p.Label == name && p.Outcome != steps.RolledBack {
-			return p
+		known := slices.ContainsFunc(all, func(q steps.Past) bool { return q.ID == p.ID })
+		if !known && (p.ID == name || p.Label == name && p.Outcome != steps.RolledBack) {
+			all = append(all, p)
 		}
 	}
-	return steps.Past{}
+	return all
 }
 
 // hint names the newest releases.

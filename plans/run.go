@@ -312,7 +312,7 @@ func (r *Run) finish(ctx context.Context, code int) int {
 		worst = worse(worst, l.result.Outcome)
 		code = WorseExit(code, l.exitCode())
 		r.emit(Event{Type: HostFinished, Host: l.host.Name, Service: l.tx.Service.Name, Outcome: l.result.Outcome,
-			Release: l.result.Release, Step: l.result.Step, Text: l.result.Text, Hint: l.result.Hint})
+			Release: l.result.Release, Label: l.result.Label, Step: l.result.Step, Text: l.result.Text, Hint: l.result.Hint})
 	}
 	var text string
 	late := r.Order.Plan.commits() && worse(worst, Deployed) == Deployed // everything had been done by then

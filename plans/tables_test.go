@@ -186,8 +186,13 @@ func TestHistory(t *testing.T) {
 		})
 	}
 	h := past("1-aaaa committed, 2-bbbb committed, 3-cccc rolled-back")
-	for name, want := range map[string]string{"1-aaaa": "1-aaaa", "v2-bbbb": "2-bbbb", "3-cccc": "3-cccc", "v3-cccc": "", "v9": ""} {
-		if got := h.find(name).ID; got != want {
+	h = append(h, steps.Past{ID: "4-dddd", Outcome: steps.Committed, Label: "v1-aaaa"}, h[1])
+	for name, want := range map[string]string{"1-aaaa": "1-aaaa", "v2-bbbb": "2-bbbb", "3-cccc": "3-cccc", "v3-cccc": "", "v9": "", "v1-aaaa": "4-dddd 1-aaaa"} {
+		var got []string
+		for _, p := range h.named(name) {
+			got = append(got, p.ID)
+		}
+		if strings.Join(got, " ") != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}

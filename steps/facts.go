@@ -29,7 +29,8 @@ type Facts struct {
 	Record   Record
 
 	Maintenance Maintenance
-	Releases    []Past // oldest first
+	Releases    []Past   // oldest first
+	Kept        []string // ids of the releases whose files the host keeps
 }
 
 // FileFacts of one path. Digest is "none" when there is no such file.
@@ -160,6 +161,8 @@ func (f *Facts) section(name string, lines []string) error {
 		f.ReadOnly = appendNonEmpty(f.ReadOnly, kv["path"])
 	case "history":
 		f.history(lines)
+	case "kept":
+		f.Kept = appendNonEmpty(f.Kept, kv["id"])
 	case "file", "dir":
 		return f.file(name, kv)
 	case "unit":

@@ -39,6 +39,7 @@ facts() {
 		printf '@history\n'
 		tail -n 100 "$S/history"
 	fi
+	for kept in "$S/releases"/*; do [ ! -d "$kept" ] || printf '@kept\nid=%s\n' "${kept##*/}"; done
 	for item in "$@"; do
 		value=${item#*=}
 		case $item in

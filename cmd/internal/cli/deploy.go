@@ -24,7 +24,7 @@ func (p *program) deployCommand() *cli.Command {
 			"A saved plan (plan --out) is applied exactly and asks nothing, or is refused when a host is not as it was.\n" +
 			"A deploy restarts the service also where nothing changed. Several environments go in order, each only after\n" +
 			"the one before succeeded.",
-		Flags: common(yesFlag(), dryRunFlag(), waitFlag(),
+		Flags: common(yesFlag(), dryRunFlag(), waitFlag(), releaseFlag(),
 			&cli.StringFlag{Name: "plan", Usage: "do exactly what plan --out saved in `FILE`, or refuse and say what has moved"}),
 		Action: func(c *cli.Context) error { return p.deployAll(c, plans.Deploy()) },
 	}

@@ -166,7 +166,7 @@ func (p *program) app() *cli.App {
 		CommandNotFound: nil,
 		Action:          p.noCommand,
 		Commands: []*cli.Command{
-			p.planCommand(), p.deployCommand(), p.rollbackCommand(), p.restartCommand(), p.checkCommand(), p.statusCommand(),
+			p.planCommand(), p.deployCommand(), p.rollbackCommand(), p.restartCommand(), p.checkCommand(), p.statusCommand(), p.historyCommand(),
 			p.logsCommand(), p.resumeCommand(), p.lockCommand(), p.unlockCommand(), p.runsCommand(), p.showCommand(), p.trustCommand(), p.inventoryCommand(), p.rehearseCommand(), p.versionCommand(), p.completionCommand(),
 		},
 	}

@@ -81,6 +81,12 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 	if err != nil {
 		return nil, plans.Order{}, err
 	}
+	var label string
+	if plan.Name == "deploy" || plan.Name == "plan" {
+		if label, err = labelOf(c, inv.Dir); err != nil {
+			return nil, plans.Order{}, err
+		}
+	}
 	services := inv.Services
 	if c.IsSet("service") {
 		s, err := inv.Service(c.String("service"))
@@ -89,7 +95,7 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 		}
 		services = []*inventory.Service{s}
 	}
-	return inv, plans.Order{Plan: plan, Environment: environment, Hosts: hosts, Services: services}, nil
+	return inv, plans.Order{Plan: plan, Environment: environment, Hosts: hosts, Services: services, Label: label}, nil
 }
 
 // selectHosts takes an empty --on for what it is: a variable of a script that is not set, and not all hosts.

@@ -20,6 +20,7 @@ func (p *program) planCommand() *cli.Command {
 			"checks pass. --out saves the plan; deploy --plan does exactly that, or refuses and says what has moved.",
 		Flags: common(&cli.BoolFlag{Name: "checks", Usage: "run the checks of the inventory now", DisableDefaultText: true},
 			&cli.StringFlag{Name: "out", Usage: "save the plan to `FILE`, for deploy --plan"},
+			releaseFlag(),
 			&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit 2 when files would change", DisableDefaultText: true}),
 		Action: p.plan,
 	}

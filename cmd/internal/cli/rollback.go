@@ -14,7 +14,7 @@ func (p *program) rollbackCommand() *cli.Command {
 		UsageText: "seatrial rollback ENVIRONMENT [options]\n\nseatrial rollback staging --dry-run\nseatrial rollback staging\nseatrial rollback production --to 20260314T091500Z-1a2b3c4d",
 		Description: "The older release is tried, settled, verified and committed just as a new one is. Hosts may have different\n" +
 			"releases to go back to; --dry-run shows them. What was there before the first deploy counts as a release.",
-		Flags:  common(yesFlag(), dryRunFlag(), waitFlag(), &cli.StringFlag{Name: "to", Usage: "this `RELEASE`"}),
+		Flags:  common(yesFlag(), dryRunFlag(), waitFlag(), &cli.StringFlag{Name: "to", Usage: "this `RELEASE`: its id or its label"}),
 		Action: p.one(plans.Rollback),
 	}
 }

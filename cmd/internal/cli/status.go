@@ -34,6 +34,7 @@ func (p *program) status(c *cli.Context) error {
 	show, style := p.display(c)
 	run := p.runner(inv, show).Survey(c.Context, order)
 	defer run.Close()
+	run.Inspect(c.Context, false)
 	rows := ui.StatusRows(run.Facts())
 	if j, ok := show.(*ui.JSON); ok {
 		for _, r := range rows {

@@ -29,6 +29,14 @@ func everyName(names []string, all int) string {
 	return strings.Join(names, ", ")
 }
 
+// labelled is a release as people read it.
+func labelled(release, label string) string {
+	if label == "" {
+		return release
+	}
+	return release + " (" + label + ")"
+}
+
 func plural(n int, word string) string {
 	if n == 1 {
 		return "1 " + word

@@ -50,12 +50,9 @@ func previewHead(style Style, p plans.HostPreview) string {
 	if p.Outcome != "" {
 		return fmt.Sprintf("%s: %s", style.bad(string(p.Outcome)), Clean(p.Text))
 	}
-	head := p.Service + "  release " + p.Release
+	head := p.Service + "  release " + Clean(labelled(p.Release, p.Label))
 	if p.Release == "" { // of a restart
 		head = p.Service + "  no release of seatrial's"
-	}
-	if p.Label != "" {
-		head += " (" + Clean(p.Label) + ")"
 	}
 	return head
 }

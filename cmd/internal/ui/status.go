@@ -21,13 +21,15 @@ type StatusRow struct {
 	Result       string        `json:"result,omitempty"` // unless it is success
 	Since        *time.Time    `json:"since,omitempty"`  // when it became active
 	Restarts     *int          `json:"restarts,omitempty"`
-	Release      string        `json:"release,omitempty"`       // empty: what is installed is no release that the host knows
+	Release      string        `json:"release,omitempty"` // empty: what is installed is no release that the host knows
+	Label        string        `json:"label,omitempty"`
 	State        string        `json:"state,omitempty"`         // of the last transaction
 	Lease        string        `json:"lease,omitempty"`         // who holds it
 	LeaseSeconds int           `json:"lease_seconds,omitempty"` // for how long, unless it is renewed
 	Unfinished   string        `json:"unfinished,omitempty"`    // whose run died here
 	Maintenance  string        `json:"maintenance,omitempty"`   // who holds it, since when, why
 	Drift        []string      `json:"drift,omitempty"`         // what is not as seatrial left it
+	Drifted      string        `json:"drifted,omitempty"`       // diff from what seatrial left
 	Outcome      plans.Outcome `json:"outcome,omitempty"`       // when nothing is known: unreachable, refused
 	Text         string        `json:"text,omitempty"`
 	Hint         string        `json:"hint,omitempty"`
@@ -44,7 +46,8 @@ func StatusRows(all []plans.HostFacts) []StatusRow {
 			rows = append(rows, row)
 			continue
 		}
-		row.Release, row.State = h.Release, h.Facts.Record.State
+		row.Release, row.Label, row.State = h.Release, h.Label, h.Facts.Record.State
+		row.Drift, row.Drifted = h.Drift, h.Drifted
 		if left := h.Facts.LeaseLeft(); left > 0 {
 			row.Lease, row.LeaseSeconds = h.Facts.Record.Owner, int(left.Seconds())
 		} else if h.Facts.Record.Unfinished() {
@@ -194,7 +197,7 @@ type statusGroup struct {
 func releases(lanes []*statusLane) string {
 	var ids []string
 	for _, l := range lanes {
-		ids = add(ids, l.Release)
+		ids = add(ids, labelled(l.Release, l.Label))
 	}
 	slices.Sort(ids)
 	if ids[0] == "" {
@@ -261,6 +264,9 @@ func (g *statusGroup) body() []string {
 	add(l.Maintenance != "", "held for maintenance by %s", l.Maintenance)
 	for _, d := range l.Drift {
 		add(true, "drift: %s", d)
+	}
+	for line := range strings.Lines(l.Drifted) {
+		add(true, "  %s", strings.TrimRight(line, "\n"))
 	}
 	add(l.Text == "" && l.digest() != l.usual, "other hosts have %s", releases(g.most))
 	add(l.Hint != "", "hint: %s", l.Hint)

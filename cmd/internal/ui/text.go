@@ -349,7 +349,7 @@ func (t *Text) outcome(outcome plans.Outcome, hosts []plans.HostResult) {
 func resultText(h plans.HostResult) string {
 	text := ""
 	if h.Release != "" {
-		text += "  " + h.Release
+		text += "  " + labelled(h.Release, h.Label)
 	}
 	if h.Step != "" {
 		text += "  at " + h.Step
