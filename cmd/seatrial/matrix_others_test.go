@@ -71,7 +71,7 @@ func (m *matrix) othersAtWork() []part {
 			if !m.full && int(k) != (i+1)%int(kinds) {
 				continue
 			}
-			for j, p := range pick(m, i, 16, undecided(m.good[key(h, k)])) {
+			for j, p := range pick(m, i, 24, undecided(m.good[key(h, k)])) {
 				if m.full && j%int(kinds) != int(k) {
 					continue
 				}

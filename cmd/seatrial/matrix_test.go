@@ -43,10 +43,11 @@ func TestMatrix(t *testing.T) {
 // suites of the lab, and their systemd.
 var suites = []struct{ suite, systemd string }{{"bullseye", "247"}, {"bookworm", "252"}, {"trixie", "257"}}
 
-// hostFaults are the faults that hit a whole host. Each suite has a host for each kind of them, so that none waits for
-// another, and one more, of its own name, for the faults of one service.
+// hostFaults are the faults that hit a whole host. Each suite has two hosts for them, and one, of its own name, for the
+// faults of one service, so that they do not wait for each other.
 var hostFaults = map[string]func(*matrix, *lab.Host) []*round{
-	"cable": (*matrix).networkCut, "power": (*matrix).rebooted, "noise": (*matrix).disturbed, "clock": (*matrix).clockSet,
+	"cable": func(m *matrix, h *lab.Host) []*round { return slices.Concat(m.networkCut(h), m.clockSet(h)) },
+	"power": func(m *matrix, h *lab.Host) []*round { return slices.Concat(m.disturbed(h), m.rebooted(h)) },
 }
 
 func suite(h *lab.Host) string {
@@ -140,9 +141,10 @@ func (m *matrix) equip(h *lab.Host, crash, clock string) {
 	if err := h.Put("/etc/ssh/sshd_config.d/matrix.conf", more, 0o644); err != nil {
 		m.t.Error(err)
 	}
-	if _, err := h.Sh(`systemctl restart ssh.service
+	if _, err := h.Sh(`systemctl mask --now user@.service
+systemctl restart ssh.service
 for c in mv cp rm sync systemctl mkdir rmdir chmod chown systemd-run flock cat; do ln -sf /usr/local/lib/crash /usr/local/sbin/$c; done
-case $1 in *-clock) `+preload+` ;; esac`, h.Name); err != nil {
+case $1 in *-cable) `+preload+` ;; esac`, h.Name); err != nil {
 		m.t.Error(err)
 	}
 }

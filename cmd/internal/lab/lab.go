@@ -18,6 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -73,6 +75,9 @@ func Open(ctx context.Context, spec Spec) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := raiseInotify(); err != nil {
+		return nil, err
+	}
 	if err := store.removeDeadRuns(); err != nil {
 		return nil, err
 	}
@@ -89,6 +94,20 @@ func Open(ctx context.Context, spec Spec) (*Lab, error) {
 		return nil, errors.Join(fmt.Errorf("opening lab %s: %w", run.id, err), lab.Close())
 	}
 	return lab, nil
+}
+
+// raiseInotify makes room for hosts: each takes about eight inotify instances of root's 128, and one that gets none does
+// not boot. It is the one thing that stays as it is when the lab is closed.
+func raiseInotify() error {
+	const limit, enough = "/proc/sys/fs/inotify/max_user_instances", 1024
+	text, err := os.ReadFile(limit)
+	if err != nil {
+		return err
+	}
+	if now, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || now >= enough {
+		return err
+	}
+	return os.WriteFile(limit, []byte(strconv.Itoa(enough)), 0)
 }
 
 func (l *Lab) open(ctx context.Context, spec Spec, images []string) error {
