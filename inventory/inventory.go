@@ -54,10 +54,11 @@ type SSH struct {
 
 // Environment is a list of hosts that are deployed to together.
 type Environment struct {
-	Name    string  `json:"name"`
-	Confirm bool    `json:"confirm,omitempty"` // deploying asks first, or wants --yes
-	Rollout Rollout `json:"rollout"`
-	Hosts   []*Host `json:"hosts,omitempty"`
+	Name    string   `json:"name"`
+	Confirm bool     `json:"confirm,omitempty"` // deploying asks first, or wants --yes
+	Require []string `json:"require,omitempty"` // environments on all of whose hosts a release must have been committed first
+	Rollout Rollout  `json:"rollout"`
+	Hosts   []*Host  `json:"hosts,omitempty"`
 }
 
 // Host is one place where services run.

@@ -50,11 +50,12 @@ type asker interface {
 type Order struct {
 	Plan        Plan
 	Environment *inventory.Environment
-	Hosts       []*inventory.Host    // of the environment, in its order
-	Services    []*inventory.Service // that the run is about
-	To          string               // for Rollback: id or label of the release; empty: the last good one before the current
-	Saved       *Saved               // the saved plan that is applied; nil: none
-	Label       string               // for Deploy: what people call the release, one word; may be empty
+	Hosts       []*inventory.Host        // of the environment, in its order
+	Services    []*inventory.Service     // that the run is about
+	To          string                   // for Rollback: id or label of the release; empty: the last good one before the current
+	Require     []*inventory.Environment // where a release must have been committed before
+	Saved       *Saved                   // the saved plan that is applied; nil: none
+	Label       string                   // for Deploy: what people call the release, one word; may be empty
 }
 
 // Run is one run of a plan: one lane for each service on each host. Survey makes it, Do carries it out.
@@ -90,6 +91,7 @@ func (r *Runner) Survey(ctx context.Context, o Order) *Run {
 	}
 	run.emit(started)
 	run.each(run.lanes, func(l *lane) { l.survey(ctx) })
+	run.require(ctx)
 	return run
 }
 

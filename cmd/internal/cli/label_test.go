@@ -25,7 +25,7 @@ func TestLabelFromGit(t *testing.T) {
 	}
 	want := func(pattern string) {
 		t.Helper()
-		if got := described(context.Background(), dir); !regexp.MustCompile("^"+pattern+"$").MatchString(got) {
+		if got := described(context.Background(), dir); !regexp.MustCompile("^" + pattern + "$").MatchString(got) {
 			t.Errorf("described as %q, want %s", got, pattern)
 		}
 	}

@@ -63,7 +63,9 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 		if err != nil {
 			return nil, plans.Order{}, err
 		}
-		return inv, saved.Order(), nil
+		order := saved.Order()
+		order.Require, err = required(inv, order.Environment)
+		return inv, order, err
 	}
 	environment, err := inv.Environment(name)
 	if err != nil {
@@ -82,8 +84,12 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 		return nil, plans.Order{}, err
 	}
 	var label string
-	if plan.Name == "deploy" || plan.Name == "plan" {
+	var require []*inventory.Environment
+	if plan.Name == "deploy" || plan.Name == "plan" { // of a release
 		if label, err = labelOf(c, inv.Dir); err != nil {
+			return nil, plans.Order{}, err
+		}
+		if require, err = required(inv, environment); err != nil {
 			return nil, plans.Order{}, err
 		}
 	}
@@ -95,7 +101,20 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 		}
 		services = []*inventory.Service{s}
 	}
-	return inv, plans.Order{Plan: plan, Environment: environment, Hosts: hosts, Services: services, Label: label}, nil
+	return inv, plans.Order{Plan: plan, Environment: environment, Hosts: hosts, Services: services, Label: label, Require: require}, nil
+}
+
+// required are the environments that a release must have gone through.
+func required(inv *inventory.Inventory, environment *inventory.Environment) ([]*inventory.Environment, error) {
+	var all []*inventory.Environment
+	for _, name := range environment.Require {
+		e, err := inv.Environment(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
 }
 
 // selectHosts takes an empty --on for what it is: a variable of a script that is not set, and not all hosts.
