@@ -148,6 +148,13 @@ func TestReadRefuses(t *testing.T) {
 		{"hostile service name", "[services.web.logs]", "[services.\"$(reboot)\"]\nunit = \"web.service\"\n[services.web.logs]", `name "$(reboot)" is not a service name`, ""},
 		{"hostile environment name", "[environments.staging.rollout]", "[environments.\"-x\"]\n[environments.staging.rollout]", `name "-x" is not a name`, ""},
 
+		{"require of nobody", "[environments.staging.rollout]", "[environments.y]\nrequire = [\"stagign\"]\n[[environments.y.hosts]]\nname = \"y-1\"\naddress = \"y-1\"\n[environments.staging.rollout]", `require "stagign" is not known here`, `did you mean "staging"`},
+		{"require of itself", "[environments.staging.rollout]", "[environments.y]\nrequire = [\"y\"]\n[[environments.y.hosts]]\nname = \"y-1\"\naddress = \"y-1\"\n[environments.staging.rollout]", `require "y" is not known here`, ""},
+		{"require twice", "[environments.staging.rollout]", "[environments.y]\nrequire = [\"staging\", \"staging\"]\n[[environments.y.hosts]]\nname = \"y-1\"\naddress = \"y-1\"\n[environments.staging.rollout]", `require names "staging" twice`, ""},
+		{"require in a ring", "[environments.staging.rollout]", "[environments.y]\nrequire = [\"z\"]\n[[environments.y.hosts]]\nname = \"y-1\"\naddress = \"y-1\"\n" +
+			"[environments.z]\nrequire = [\"y\"]\n[[environments.z.hosts]]\nname = \"z-1\"\naddress = \"z-1\"\n[environments.staging.rollout]",
+			"the environments require each other", "leave one require out"},
+
 		{"date", `"deploy"`, "1979-05-27", "user is a date, not a string", ""},
 		{"user with dash", `"deploy"`, `"-oProxyCommand"`, "is not a user", ""},
 		{"newline in a path", `"deploy"`, "\"deploy\"\nidentity_files = [\"a\\nb\"]", "contains a control character", ""},

@@ -190,7 +190,7 @@ func disagreement(events []plans.Event, code int, past bool) string {
 			delete(open, step)
 		case plans.HostFinished:
 			finished[e.Host+"/"+e.Service] = plans.HostResult{Host: e.Host, Service: e.Service, Outcome: e.Outcome,
-				Release: e.Release, Step: e.Step, Text: e.Text, Hint: e.Hint}
+				Release: e.Release, Label: e.Label, Step: e.Step, Text: e.Text, Hint: e.Hint}
 		case plans.RunFinished:
 			for _, h := range e.Hosts {
 				if diff := cmp.Diff(finished[h.Host+"/"+h.Service], h); diff != "" && len(finished) > 0 {
