@@ -60,6 +60,16 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # PID 1 or D-Bus may hang: never wait for ever
 sc() { timeout -k 5 60 systemctl "$@"; }
 
+# insist COMMAND...: a systemd that executes itself anew (an upgrade does that) refuses everybody for a moment
+insist() {
+	for _ in 1 2 3 4 5; do
+		"$@" && return
+		[ "$?" -lt 124 ] || return 1 # it hung, and has had its time
+		sleep 1
+	done
+	return 1
+}
+
 now() {
 	read -r up _ </proc/uptime
 	now=${up%%.*}

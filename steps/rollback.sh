@@ -113,7 +113,7 @@ END
 }
 
 revert_units() {
-	sc daemon-reload || die 20 "daemon-reload was refused while rolling back"
+	insist sc daemon-reload || die 20 "daemon-reload was refused while rolling back"
 	# shellcheck disable=SC2046 # a list of names
 	sc reset-failed -- $(unit_names) 2>/dev/null
 	ran='' again='' rest=''
@@ -133,7 +133,7 @@ $runs
 END
 	# shellcheck disable=SC2086 # lists of names
 	{
-		[ -z "$again" ] || restart_units $again
+		[ -z "$again" ] || insist restart_units $again
 		[ -z "$rest" ] || sc stop -- $rest 2>/dev/null
 	}
 	await_units

@@ -196,7 +196,7 @@ func serving(points []point) []point {
 	started := false
 	return slices.DeleteFunc(slices.Clone(points), func(p point) bool {
 		started = started || p.verb == "start"
-		return p.verb == "guarding" || p.verb == "renew" || p.verb == "helper" && !(started && strings.HasPrefix(p.command, "systemctl show"))
+		return p.verb == "guarding" || p.verb == "renew" || p.verb == "helper" && (!started || !strings.HasPrefix(p.command, "systemctl show"))
 	})
 }
 
