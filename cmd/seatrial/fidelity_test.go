@@ -1,0 +1,256 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/seatrial/seatrial/cmd/internal/lab"
+	"github.com/seatrial/seatrial/remote/sshtest"
+)
+
+// Fidelity: what plan says is what deploy then does. Hosts go through many situations; each is looked at from outside
+// before the plan, after it (nothing may have changed) and after the deploy, and whatever was not as the plan said is a
+// failure, file by file and event by event.
+
+// ground is a host that situations happen on.
+type ground struct {
+	kind string // for the table
+	ssh  string // [ssh] of the inventory
+	addr string
+	sh   func(script string, args ...string) (string, error)
+	run  func(dir string, args ...string) (string, string, int) // seatrial
+}
+
+func TestFidelityEmbedded(t *testing.T) {
+	t.Parallel()
+	for _, s := range suites {
+		t.Run(s.systemd, func(t *testing.T) {
+			t.Parallel()
+			fidelity(t, embeddedGround(t, s.systemd))
+		})
+	}
+}
+
+func TestFidelity(t *testing.T) {
+	var spec lab.Spec
+	for _, s := range suites {
+		spec.Hosts = append(spec.Hosts, lab.HostSpec{Name: s.suite, Suite: s.suite})
+	}
+	l := lab.Start(t, spec)
+	text, err := os.ReadFile("testdata/app.pl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, h := range l.Hosts {
+		if err := h.Put(app, string(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		more := "MaxStartups 500\n"
+		if h.Name == "trixie" {
+			more += "PerSourcePenalties no\n"
+		}
+		if err := h.Put("/etc/ssh/sshd_config.d/fidelity.conf", more, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		sh(t, h, "systemctl restart ssh.service")
+		t.Run(h.Name, func(t *testing.T) {
+			t.Parallel()
+			fidelity(t, ground{kind: "systemd " + suites[i].systemd, ssh: l.InventorySSH(), addr: h.Addr, sh: h.Sh,
+				run: func(dir string, args ...string) (string, string, int) {
+					return execute(t, dir, l.Command(t.Context(), append([]string{seatrial(t)}, args...)...))
+				}})
+		})
+	}
+}
+
+func embeddedGround(t *testing.T, systemd string) ground {
+	version := 0
+	_, _ = fmt.Sscan(systemd, &version)
+	host, err := sshtest.New("web-1", sshtest.Options{User: "root", Systemd: version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = host.Close() })
+	dir := t.TempDir()
+	key, known := filepath.Join(dir, "key"), filepath.Join(dir, "known_hosts")
+	if err := errors.Join(os.WriteFile(key, host.ClientKeyPEM(), 0o600), os.WriteFile(known, []byte(host.KnownHostsLine()+"\n"), 0o600),
+		host.WriteFile(app, nil, 0o755, "root", "root")); err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.ParsePrivateKey(host.ClientKeyPEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := ssh.Dial("tcp", host.Addr(), &ssh.ClientConfig{User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
+		HostKeyCallback: ssh.InsecureIgnoreHostKey()}) // a host of this process
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return ground{kind: "embedded " + systemd, addr: host.Addr(),
+		ssh: fmt.Sprintf("[ssh]\nuser = \"root\"\nidentity_files = [%q]\nknown_hosts = [%q]\nuse_ssh_config = false\nconnect_timeout = \"60s\"\n", key, known),
+		sh: func(script string, args ...string) (string, error) {
+			session, err := client.NewSession()
+			if err != nil {
+				return "", err
+			}
+			defer session.Close()
+			script = "set -- " + strings.Join(args, " ") + "\n" + script
+			session.Stdin = strings.NewReader(script)
+			out, err := session.Output("exec /bin/sh -s")
+			return string(out), err
+		},
+		run: func(dir string, args ...string) (string, string, int) {
+			return execute(t, dir, exec.CommandContext(t.Context(), seatrial(t), args...))
+		}}
+}
+
+func execute(t *testing.T, dir string, cmd *exec.Cmd) (stdout, stderr string, code int) {
+	var out, errs strings.Builder
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(dir, "state"))
+	var exited *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exited) {
+		t.Error(err)
+		return "", err.Error(), -1
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// fidelity takes one host through all situations, some at a time; each has a service of its own.
+func fidelity(t *testing.T, g ground) {
+	differences := make([][]string, len(situations))
+	var all sync.WaitGroup
+	places := make(chan struct{}, 4)
+	for i, s := range situations {
+		all.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			p := &play{situation: s, ground: g, name: fmt.Sprintf("f%02dx", i), port: 9200 + i, dir: t.TempDir()}
+			p.act()
+			differences[i] = p.wrong
+			if p.wrong != nil {
+				t.Errorf("%s: %s\n%s", s.name, strings.Join(p.wrong, "\n"), p.evidence)
+			}
+		})
+	}
+	all.Wait()
+	table := fmt.Sprintf("%-44s %s\n", "situation", g.kind)
+	for i, s := range situations {
+		word := "as planned"
+		if n := len(differences[i]); n > 0 {
+			word = fmt.Sprintf("%d differences", n)
+		}
+		table += fmt.Sprintf("%-44s %s\n", s.name, word)
+	}
+	t.Log("\n" + table)
+}
+
+// A play is one situation on one host.
+type play struct {
+	situation
+	ground
+	name     string // of the service
+	port     int
+	dir      string
+	wrong    []string
+	evidence string
+}
+
+func (p *play) differs(format string, args ...any) {
+	p.wrong = append(p.wrong, fmt.Sprintf(format, args...))
+}
+
+func (p *play) act() {
+	if out, err := p.sh(prelude+p.prepare, p.name, fmt.Sprint(p.port), app); err != nil {
+		p.differs("the situation cannot be prepared: %v: %s", err, out)
+		return
+	}
+	if err := p.before(); err != nil {
+		p.differs("%v", err)
+		return
+	}
+	before := p.look()
+	planned := p.plan()
+	if after := p.look(); !slices.Equal(before.lines, after.lines) {
+		p.differs("plan changed the host:\n%s", lineDiff(before.lines, after.lines))
+	}
+	deployed := p.deploy()
+	after := p.look()
+	p.wrong = append(p.wrong, compare(planned, deployed, before, after)...)
+}
+
+// before deploys the earlier release, and puts the inventory of the other one in its place.
+func (p *play) before() error {
+	if p.earlier != "" {
+		if err := p.write(p.earlier); err != nil {
+			return err
+		}
+		if got := p.ask("deploy", "lab", "--json"); got.code != 0 {
+			return fmt.Errorf("the earlier release could not be deployed: exit code %d", got.code)
+		}
+		if out, err := p.sh(prelude+p.change, p.name, fmt.Sprint(p.port), app); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	return p.write(p.unit)
+}
+
+func (p *play) write(unit string) error {
+	unit = strings.NewReplacer("$n", p.name, "$port", fmt.Sprint(p.port), "$app", app).Replace(unit)
+	more := strings.NewReplacer("$n", p.name, "$port", fmt.Sprint(p.port)).Replace(p.more)
+	name := p.name + ".service"
+	if strings.Contains(more, "instances") {
+		name = p.name + "@.service"
+	}
+	text := p.ssh + fmt.Sprintf("\n[services.%[1]s]\nunit = %[2]q\nstart_timeout = \"30s\"\n%[3]s\n[services.%[1]s.settle]\nwindow = \"2s\"\nallow_short = true\n"+
+		"[environments.lab]\n[[environments.lab.hosts]]\nname = \"host\"\naddress = %[4]q\n", p.name, name, more, p.addr)
+	return errors.Join(os.WriteFile(filepath.Join(p.dir, "inventory.toml"), []byte(text), 0o600),
+		os.WriteFile(filepath.Join(p.dir, name), []byte(unit), 0o600),
+		os.WriteFile(filepath.Join(p.dir, "rotate.conf"), []byte("/var/log/"+p.name+"/*.log { weekly }\n"), 0o600))
+}
+
+// plan is what the program says it would do.
+func (p *play) plan() said {
+	args := []string{"plan", "lab", "--json"}
+	if p.verb != "" {
+		args = []string{p.verb, "lab", "--dry-run", "--json"}
+	}
+	if p.checks {
+		args = append(args, "--checks")
+	}
+	return p.ask(args...)
+}
+
+func (p *play) deploy() said { return p.ask(cmp.Or(p.verb, "deploy"), "lab", "--json") }
+
+func (p *play) ask(args ...string) said {
+	out, errs, code := p.run(p.dir, args...)
+	p.evidence += fmt.Sprintf("$ seatrial %s: exit %d\n%s%s", strings.Join(args, " "), code, errs, out)
+	s := said{code: code}
+	dec := json.NewDecoder(strings.NewReader(out))
+	for {
+		var line saidLine
+		err := dec.Decode(&line)
+		if errors.Is(err, io.EOF) {
+			return s
+		}
+		if err != nil {
+			p.differs("seatrial %s: %v", args[0], err)
+			return s
+		}
+		s.take(line)
+	}
+}
