@@ -40,7 +40,7 @@ func (h *Host) SoftReboot() error {
 	}
 	var said string
 	for deadline := time.Now().Add(bootTimeout); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		if said, err = h.Sh(count + "; systemctl is-system-running --wait"); err == nil && !strings.HasPrefix(said, before) {
+		if said, err = h.Sh(count + "; timeout 5 systemctl is-system-running"); err == nil && !strings.HasPrefix(said, before) {
 			return nil
 		}
 	}
