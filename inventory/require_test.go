@@ -44,6 +44,8 @@ func TestRequireRefuses(t *testing.T) {
 		{"type", []string{"", `require = "a"`}, []string{`:9: environments.b: require is a string, not an array`, "hint: "}},
 		{"circle", []string{`require = ["b"]`, `require = ["c"]`, `require = ["b"]`}, []string{
 			`:9: environments.b: require goes in a circle: b, c, b`, "hint: leave one of them out"}},
+		{"way into a circle", []string{`require = ["b"]`, `require = ["a"]`, `require = ["a"]`}, []string{
+			`:4: environments.a: require goes in a circle: a, b, a`, "hint: leave one of them out"}},
 		{"long circle", []string{`require = ["b"]`, `require = ["c", "d"]`, ``, `require = ["a"]`}, []string{
 			`:4: environments.a: require goes in a circle: a, b, d, a`, "hint: leave one of them out"}},
 	} {
