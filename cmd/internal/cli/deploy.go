@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -138,7 +139,7 @@ func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, 
 	if asks && run.ExitCode() == plans.ExitOK {
 		p.preview(run, v)
 		if !p.ask(c.Context, question(order)) {
-			return false, &usageError{"aborted, no changes made", ""}
+			return false, p.aborted(c.Context)
 		}
 	}
 	p.touching.Store(plan.Writes())
@@ -156,6 +157,16 @@ func question(o plans.Order) string {
 		hosts = fmt.Sprintf("%d hosts", n)
 	}
 	return fmt.Sprintf("%s on %s of %s?", o.Plan.Name, hosts, o.Environment.Name)
+}
+
+// aborted is how a run ends that nobody has agreed to.
+func (p *program) aborted(ctx context.Context) error {
+	const text = "aborted, no changes made"
+	if ctx.Err() != nil {
+		ui.Error(p.errs, text, "")
+		return exit(plans.ExitInterrupted)
+	}
+	return &usageError{text, ""}
 }
 
 // planned ends a run that was only looked at. As text everything has been said by then; JSON has its last line.
