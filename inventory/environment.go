@@ -10,9 +10,9 @@ import (
 // maxHosts bounds counts of hosts; no run over one connection each goes beyond.
 const maxHosts = 100_000
 
-// environment reads one [environments.NAME]; others are the names of the rest.
-func (t *table) environment(name string, others []string, services []*Service) *Environment {
-	environment := &Environment{Name: name, Confirm: t.flag("confirm", false), Require: t.names("require", oneOf(others...))}
+// environment reads one [environments.NAME]; rule is for the environments that it requires.
+func (t *table) environment(name string, rule rule, services []*Service) *Environment {
+	environment := &Environment{Name: name, Confirm: t.flag("confirm", false), Require: t.names("require", rule)}
 	rollout, _ := t.table("rollout")
 	environment.Hosts = t.hosts(services)
 	environment.Rollout = rollout.rollout(environment.Hosts)

@@ -149,11 +149,11 @@ func TestReadRefuses(t *testing.T) {
 		{"hostile environment name", "[environments.staging.rollout]", "[environments.\"-x\"]\n[environments.staging.rollout]", `name "-x" is not a name`, ""},
 
 		{"require of nobody", "[environments.staging.rollout]", "[environments.y]\nrequire = [\"stagign\"]\n[[environments.y.hosts]]\nname = \"y-1\"\naddress = \"y-1\"\n[environments.staging.rollout]", `require "stagign" is not known here`, `did you mean "staging"`},
-		{"require of itself", "[environments.staging.rollout]", "[environments.y]\nrequire = [\"y\"]\n[[environments.y.hosts]]\nname = \"y-1\"\naddress = \"y-1\"\n[environments.staging.rollout]", `require "y" is not known here`, ""},
+		{"require of itself", "[environments.staging.rollout]", "[environments.y]\nrequire = [\"y\"]\n[[environments.y.hosts]]\nname = \"y-1\"\naddress = \"y-1\"\n[environments.staging.rollout]", `require "y" is this environment itself`, ""},
 		{"require twice", "[environments.staging.rollout]", "[environments.y]\nrequire = [\"staging\", \"staging\"]\n[[environments.y.hosts]]\nname = \"y-1\"\naddress = \"y-1\"\n[environments.staging.rollout]", `require names "staging" twice`, ""},
 		{"require in a ring", "[environments.staging.rollout]", "[environments.y]\nrequire = [\"z\"]\n[[environments.y.hosts]]\nname = \"y-1\"\naddress = \"y-1\"\n" +
 			"[environments.z]\nrequire = [\"y\"]\n[[environments.z.hosts]]\nname = \"z-1\"\naddress = \"z-1\"\n[environments.staging.rollout]",
-			"the environments require each other", "leave one require out"},
+			"require goes in a circle: y, z, y", "leave one of them out"},
 
 		{"date", `"deploy"`, "1979-05-27", "user is a date, not a string", ""},
 		{"user with dash", `"deploy"`, `"-oProxyCommand"`, "is not a user", ""},

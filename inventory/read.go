@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -147,26 +146,14 @@ func (t *table) environments(services []*Service) []*Environment {
 		t.problem("environments", "no environment", "add [environments.staging] with one [[environments.staging.hosts]] per host")
 	}
 	var environments []*Environment
+	tables := map[string]*table{}
 	for _, name := range names {
 		all.named(name, nameRule)
-		environment, _ := all.table(name)
-		others := slices.DeleteFunc(slices.Clone(names), func(other string) bool { return other == name })
-		environments = append(environments, environment.environment(name, others, services))
-		if requires(environments, name, name) {
-			environment.problem("require", "the environments require each other, so none could be deployed to first", "leave one require out")
-		}
+		tables[name], _ = all.table(name)
+		environments = append(environments, tables[name].environment(name, requireRule(name, names), services))
 	}
+	circles(environments, tables)
 	return environments
-}
-
-// requires reports whether a release must go through the environment called to before it may go to the one called from.
-func requires(environments []*Environment, from, to string) bool {
-	for _, e := range environments {
-		if e.Name == from && slices.ContainsFunc(e.Require, func(next string) bool { return next == to || from != next && requires(environments, next, to) }) {
-			return true
-		}
-	}
-	return false
 }
 
 // services reads [services.*].

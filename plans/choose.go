@@ -65,7 +65,7 @@ func (l *lane) chooseOlder(ctx context.Context, h history, current string) error
 		case 1:
 			to = all[0]
 		default:
-			return &remote.Error{Op: "rollback", Err: fmt.Errorf("%d releases are called %s on this host", len(all), name),
+			return &remote.Error{Op: "rollback", Err: fmt.Errorf("%d releases are called %s on this host: %s", len(all), name, ids(all)),
 				Hint: "name one by its id: seatrial history shows them"}
 		}
 	}
@@ -86,6 +86,19 @@ func (l *lane) chooseOlder(ctx context.Context, h history, current string) error
 		return fmt.Errorf("release %s holds no unit of service %s", to.ID, l.tx.Service.Name)
 	}
 	return nil
+}
+
+// ids of the newest of these releases.
+func ids(all []steps.Past) string {
+	const most = 5
+	var words []string
+	for _, p := range all[:min(most, len(all))] {
+		words = append(words, p.ID)
+	}
+	if more := len(all) - most; more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, ", ")
 }
 
 // withFiles is the service with the files of another release. A companion that it did not have yet is to be absent; a unit

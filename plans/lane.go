@@ -144,6 +144,7 @@ func (l *lane) refuse() {
 		l.refusal = []steps.Refusal{{Text: "not as the saved plan saw it: " + strings.Join(moved, "; "),
 			Hint: "seatrial plan " + l.run.Order.Environment.Name + " --out FILE makes a new one"}}
 	}
+	l.refusal = append(l.refusal, l.run.lacking[l.tx.Service.Name]...)
 	if len(l.refusal) == 0 {
 		return
 	}

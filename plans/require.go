@@ -3,71 +3,90 @@ package plans
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/seatrial/seatrial/inventory"
 	"github.com/seatrial/seatrial/steps"
 )
 
-// require refuses what has not been committed on every host of the environments that the order requires. They are only
-// looked at, and their hosts are none of this run's: no event tells of them.
+// require looks whether every host of the required environments has committed what the run is about. They are only looked
+// at, and no event tells of them. It comes before the run's own hosts, whose lanes are refused for it each time that they
+// are looked at: waiting for another run is no way around.
 func (r *Run) require(ctx context.Context) {
-	if len(r.alive()) == 0 {
-		return
-	}
 	quiet := *r.runner
 	quiet.Emit = func(Event) {}
-	for _, environment := range r.Order.Require {
-		seen := quiet.Survey(ctx, Order{Plan: Look("require"), Environment: environment, Hosts: environment.Hosts, Services: r.Order.Services})
-		for _, l := range r.alive() {
-			if lack := seen.lack(l.tx.Service); lack != nil {
-				l.refusedFor(environment, lack)
+	for _, e := range r.Order.Require {
+		run := quiet.Survey(ctx, Order{Plan: Look("require"), Environment: e, Hosts: e.Hosts, Services: r.Order.Services})
+		all := run.Facts()
+		run.Close()
+		for _, s := range r.Order.Services {
+			if why := lacking(all, stepsService(s)); why != "" {
+				r.lacking[s.Name] = append(r.lacking[s.Name], steps.Refusal{
+					Text: fmt.Sprintf("the release is not committed on every host of %s, which is required: %s", e.Name, why), Hint: "seatrial deploy " + e.Name})
 			}
 		}
-		seen.Close()
 	}
 }
 
-func (l *lane) refusedFor(environment *inventory.Environment, lack []string) {
-	l.failure = &failure{step: "facts", hint: "seatrial deploy " + environment.Name,
-		text: fmt.Sprintf("the release is not committed on every host of %s, which is required: %s", environment.Name, strings.Join(lack, "; "))}
-	l.end(Refused)
-}
-
-// lack names the hosts on which these files have not been committed, and what is there instead; nil: they are everywhere.
-func (r *Run) lack(s steps.Service) []string {
-	var all []string
+// lacking says which hosts have not committed this release of the service, and what they have; empty: all have.
+func lacking(all []HostFacts, s steps.Service) string {
+	var reasons []string
 	found := false
-	for _, l := range r.lanes {
-		if l.tx.Service.Name != s.Name {
+	hosts := map[string][]string{}
+	for _, h := range all {
+		if h.Service != s.Name {
 			continue
 		}
 		found = true
-		switch {
-		case l.result.Outcome != "":
-			all = append(all, fmt.Sprintf("%s is %s (%s)", l.host.Name, l.result.Outcome, l.result.Text))
-		case !history(l.tx.Facts.Releases).committed(s.Files) && l.tx.Current == "":
-			all = append(all, l.host.Name+" has no release of seatrial's")
-		case !history(l.tx.Facts.Releases).committed(s.Files):
-			all = append(all, fmt.Sprintf("%s has %s", l.host.Name, l.tx.Current))
+		if why := h.lacks(s.Files); why != "" {
+			if hosts[why] == nil {
+				reasons = append(reasons, why)
+			}
+			hosts[why] = append(hosts[why], h.Host)
 		}
 	}
 	if !found {
-		return []string{"no host there runs service " + s.Name}
+		return "no host there runs service " + s.Name
 	}
-	return all
+	for i, why := range reasons {
+		reasons[i] = some(hosts[why]) + ": " + why
+	}
+	return strings.Join(reasons, "; ")
 }
 
-// committed reports whether a release with these files has been committed, and has not failed since.
-func (h history) committed(files []steps.File) bool {
-	last := map[string]string{}
-	for _, p := range h {
-		last[p.ID] = p.Outcome
+// lacks is empty when the newest word of the host on these files is that they were committed. They need not be installed
+// now: a later release may be.
+func (h HostFacts) lacks(files []steps.File) string {
+	if h.Text != "" {
+		return fmt.Sprintf("%s, %s", h.Outcome, h.Text)
 	}
-	for _, p := range h {
-		if p.Matches(files) && last[p.ID] == steps.Committed {
-			return true
+	has := "no release of seatrial's is installed"
+	if h.Release != "" {
+		has = h.Release + " is installed"
+	}
+	if h.Label != "" {
+		has = fmt.Sprintf("%s (%s) is installed", h.Release, h.Label)
+	}
+	for _, p := range slices.Backward(h.Releases) {
+		if !p.Matches(files) {
+			continue
 		}
+		switch p.Outcome {
+		case steps.Committed:
+			return ""
+		case steps.RolledBack:
+			return "it was rolled back, and " + has
+		}
+		return "it was found there and never committed; " + has
 	}
-	return false
+	return has
+}
+
+// some names the first of many hosts.
+func some(hosts []string) string {
+	const most = 5
+	if more := len(hosts) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(hosts[:most], ", "), more)
+	}
+	return strings.Join(hosts, ", ")
 }

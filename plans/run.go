@@ -13,6 +13,7 @@ import (
 
 	"github.com/seatrial/seatrial/inventory"
 	"github.com/seatrial/seatrial/remote"
+	"github.com/seatrial/seatrial/steps"
 )
 
 // DefaultLease is how long a host waits for news from the run before it goes back by itself.
@@ -66,6 +67,8 @@ type Run struct {
 	lanes  []*lane
 	since  time.Time
 
+	lacking map[string][]steps.Refusal // by service: required environments that have not committed the release
+
 	mu      sync.Mutex
 	early   []Event // before there was a journal
 	journal *Journal
@@ -75,7 +78,7 @@ type Run struct {
 // way is in the run's previews. Close the run in any case.
 func (r *Runner) Survey(ctx context.Context, o Order) *Run {
 	now := r.Now()
-	run := &Run{ID: now.UTC().Format(idTime) + "-" + r.Token()[:4], Order: o, runner: r, since: now}
+	run := &Run{ID: now.UTC().Format(idTime) + "-" + r.Token()[:4], Order: o, runner: r, since: now, lacking: map[string][]steps.Refusal{}}
 	var members []string
 	for _, h := range o.Hosts {
 		members = append(members, h.Name)
@@ -90,8 +93,8 @@ func (r *Runner) Survey(ctx context.Context, o Order) *Run {
 		started.Saved = o.Saved.Digest
 	}
 	run.emit(started)
-	run.each(run.lanes, func(l *lane) { l.survey(ctx) })
 	run.require(ctx)
+	run.each(run.lanes, func(l *lane) { l.survey(ctx) })
 	return run
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -137,8 +138,8 @@ func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, 
 	}
 	if asks && run.ExitCode() == plans.ExitOK {
 		p.preview(run, v)
-		if !p.ask(c.Context, fmt.Sprintf("%s on %d hosts of %s?", plan.Name, len(order.Hosts), name)) {
-			return false, &usageError{"aborted, no changes made", ""}
+		if !p.ask(c.Context, question(order)) {
+			return false, p.aborted(c.Context)
 		}
 	}
 	p.touching.Store(plan.Writes())
@@ -147,6 +148,25 @@ func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, 
 		return free && code == plans.ExitLocked, exit(code)
 	}
 	return false, nil
+}
+
+// question names the environment, and how many of its hosts.
+func question(o plans.Order) string {
+	hosts := "1 host"
+	if n := len(o.Hosts); n != 1 {
+		hosts = fmt.Sprintf("%d hosts", n)
+	}
+	return fmt.Sprintf("%s on %s of %s?", o.Plan.Name, hosts, o.Environment.Name)
+}
+
+// aborted is how a run ends that nobody has agreed to.
+func (p *program) aborted(ctx context.Context) error {
+	const text = "aborted, no changes made"
+	if ctx.Err() != nil {
+		ui.Error(p.errs, text, "")
+		return exit(plans.ExitInterrupted)
+	}
+	return &usageError{text, ""}
 }
 
 // planned ends a run that was only looked at. As text everything has been said by then; JSON has its last line.

@@ -131,7 +131,7 @@ func environmentRows(c *cli.Context, inv *inventory.Inventory, shown []*inventor
 
 func environmentRow(e *inventory.Environment) ui.InventoryEnvironment {
 	r := e.Rollout
-	row := ui.InventoryEnvironment{Type: "inventory.environment", Environment: e.Name, Confirm: e.Confirm, Pause: r.Pause.String(),
+	row := ui.InventoryEnvironment{Type: "inventory.environment", Environment: e.Name, Confirm: e.Confirm, Require: e.Require, Pause: r.Pause.String(),
 		MaxParallel: r.MaxParallel, MaxFailed: r.MaxFailed.String(), Unreachable: r.Unreachable, OnFailure: r.OnFailure}
 	switch {
 	case r.Canary.Tag != "":

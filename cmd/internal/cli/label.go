@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ func described(ctx context.Context, dir string) string {
 	ctx, cancel := context.WithTimeout(ctx, labelTimeout)
 	defer cancel()
 	git := exec.CommandContext(ctx, "git", "-C", dir, "describe", "--tags", "--always", "--dirty")
-	git.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0")
+	git.Env = append(slices.DeleteFunc(os.Environ(), anotherRepository), "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0")
 	git.WaitDelay = time.Second
 	out, err := git.Output()
 	if err != nil {
@@ -47,4 +48,10 @@ func described(ctx context.Context, dir string) string {
 	}
 	word := strings.Trim(notLabel.ReplaceAllString(strings.TrimSpace(string(out)), "-"), "._+/@:-")
 	return word[:min(len(word), 80)]
+}
+
+// anotherRepository is in the environment of git's hooks: it would be described wherever the inventory is.
+func anotherRepository(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return slices.Contains([]string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE"}, name)
 }

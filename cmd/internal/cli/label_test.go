@@ -15,9 +15,11 @@ func TestLabelFromGit(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("git is not installed: nothing can be described")
 	}
+	t.Setenv("GIT_DIR", filepath.Join(t.TempDir(), "of-a-hook"))
 	dir := t.TempDir()
 	git := func(args ...string) {
 		t.Helper()
+		args = append([]string{"--git-dir", filepath.Join(dir, ".git"), "--work-tree", dir}, args...)
 		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"}, args...)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git %s: %v\n%s", args, err, out)

@@ -64,7 +64,7 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 			return nil, plans.Order{}, err
 		}
 		order := saved.Order()
-		order.Require, err = required(inv, order.Environment)
+		order.Require, err = required(c, inv, order.Environment)
 		return inv, order, err
 	}
 	environment, err := inv.Environment(name)
@@ -89,7 +89,7 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 		if label, err = labelOf(c, inv.Dir); err != nil {
 			return nil, plans.Order{}, err
 		}
-		if require, err = required(inv, environment); err != nil {
+		if require, err = required(c, inv, environment); err != nil {
 			return nil, plans.Order{}, err
 		}
 	}
@@ -104,15 +104,20 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 	return inv, plans.Order{Plan: plan, Environment: environment, Hosts: hosts, Services: services, Label: label, Require: require}, nil
 }
 
-// required are the environments that a release must have gone through.
-func required(inv *inventory.Inventory, environment *inventory.Environment) ([]*inventory.Environment, error) {
+// required are the environments that a release must have gone through. A dry run does not ask those that come before on
+// the command line: by then they would have it.
+func required(c *cli.Context, inv *inventory.Inventory, environment *inventory.Environment) ([]*inventory.Environment, error) {
+	names := c.Args().Slice()
+	before := names[:max(0, slices.Index(names, environment.Name))]
 	var all []*inventory.Environment
 	for _, name := range environment.Require {
 		e, err := inv.Environment(name)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, e)
+		if !c.Bool("dry-run") || !slices.Contains(before, name) {
+			all = append(all, e)
+		}
 	}
 	return all, nil
 }

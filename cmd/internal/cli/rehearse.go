@@ -45,6 +45,7 @@ func (p *program) rehearse(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	order.Require = nil // nothing leaves this machine
 	fleet := &rehearsal{hosts: map[string]*sshtest.Host{}}
 	defer fleet.close()
 	for _, h := range order.Hosts {

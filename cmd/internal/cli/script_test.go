@@ -15,7 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain keeps the person's own SSH settings, agent and terminal preferences out of the tests.
+// TestMain keeps the person's own SSH settings, agent, terminal preferences and repositories out of the tests.
 func TestMain(m *testing.M) {
 	home, err := os.MkdirTemp("", "seatrial-home-")
 	if err != nil {
@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		_ = os.Unsetenv(name)
 	}
 	_ = os.Setenv("HOME", home)
+	_ = os.Setenv("GIT_CEILING_DIRECTORIES", os.TempDir()) // a repository around it names no release
 	code := m.Run()
 	_ = os.RemoveAll(home)
 	if code == 0 && wholeRun() && untested() {

@@ -12,6 +12,7 @@ type InventoryEnvironment struct {
 	Type        string   `json:"type"`
 	Environment string   `json:"environment"`
 	Confirm     bool     `json:"confirm"`
+	Require     []string `json:"require,omitempty"`
 	Canary      string   `json:"canary,omitempty"` // a number of hosts, or @TAG
 	Waves       []string `json:"waves"`
 	Pause       string   `json:"pause"`
@@ -85,6 +86,9 @@ func (e InventoryEnvironment) rollout() string {
 	}
 	words = append(words, fmt.Sprintf("at most %d hosts at once", e.MaxParallel), "max_failed "+e.MaxFailed,
 		"unreachable: "+e.Unreachable, "on_failure: "+e.OnFailure)
+	if e.Require != nil {
+		words = append(words, "only what is committed on "+strings.Join(e.Require, ", "))
+	}
 	if e.Confirm {
 		words = append(words, "asks first, or wants --yes")
 	}
