@@ -58,7 +58,7 @@ func History(w io.Writer, style Style, rows []HistoryRow, most int) {
 	for _, r := range rows {
 		key := historyKey(r)
 		if r.Text != "" {
-			silent.add(fmt.Sprintf("%s: %s", style.bad(string(r.Outcome)), Clean(r.Text)), r.Host)
+			silent.add(fmt.Sprintf("%s: %s", style.bad(r.Outcome), Clean(r.Text)), r.Host)
 			continue
 		}
 		if hosts[key] == nil {
