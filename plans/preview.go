@@ -86,11 +86,11 @@ func (l *lane) unknowable(plan Plan) []string {
 // drifted, and with checks the inventory's checks. It only reads. What would make the plan fail is a refusal.
 func (r *Run) Inspect(ctx context.Context, checks bool) {
 	var look Phase
+	if checks { // first, as in the plan
+		look.Steps = append(look.Steps, steps.HealthCheck{})
+	}
 	if r.Order.Plan.commits() {
 		look.Steps = append(look.Steps, steps.Lint{})
-	}
-	if checks {
-		look.Steps = append(look.Steps, steps.HealthCheck{})
 	}
 	r.each(r.lanes, func(l *lane) {
 		l.readDrift(ctx)

@@ -89,6 +89,21 @@ func (t Transaction) UnitChanges(commits bool) []UnitChange {
 	return all
 }
 
+// installable reports whether `systemctl enable` has anything to do for a unit.
 func installable(s Service, path string) bool {
-	return strings.Contains("\n"+string(s.File(path).Content), "\n[Install]")
+	install := false
+	for line := range strings.Lines(string(s.File(path).Content)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			install = line == "[Install]"
+		}
+		key, value, _ := strings.Cut(line, "=")
+		switch strings.TrimSpace(key) {
+		case "WantedBy", "RequiredBy", "UpheldBy", "Alias", "Also":
+			if install && strings.TrimSpace(value) != "" {
+				return true
+			}
+		}
+	}
+	return false
 }

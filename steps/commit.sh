@@ -73,7 +73,7 @@ arm_boot() {
 	needs_boot || return 0
 	printf '[Unit]\nDescription=seatrial finishes the commit of %s\n[Service]\nType=oneshot\nExecStart=/bin/sh -c "%s"\n' "$service" \
 		"exec flock -w 90 $S/lock /bin/sh $S/reserve @run booted $service" | put "$ETC/$(boot_unit)" || return 1
-	mkdir -p "$ETC/multi-user.target.wants" && ln -sfT "../$(boot_unit)" "$ETC/multi-user.target.wants/$(boot_unit)" &&
+	(umask 022 && mkdir -p "$ETC/multi-user.target.wants") && ln -sfT "../$(boot_unit)" "$ETC/multi-user.target.wants/$(boot_unit)" &&
 		sync "$ETC/multi-user.target.wants"
 }
 

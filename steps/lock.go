@@ -46,7 +46,7 @@ func (Release) Name() string { return "release" }
 func (Release) Effect() Effect { return Writes }
 
 // Preview implements Step.
-func (s Release) Preview(Transaction) []Line { return nil }
+func (s Release) Preview(Transaction) []Line { return []Line{change(s, "give the lease back")} }
 
 // Requests implements Step.
 func (s Release) Requests(t Transaction) []remote.Request {

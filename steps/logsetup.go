@@ -26,9 +26,6 @@ func (s LogSetup) Preview(t Transaction) []Line {
 		return []Line{change(s, "create %s (%s:%s, mode %s)", want.Path, want.Owner, want.Group, want.Mode)}
 	}
 	var lines []Line
-	if have.Kind != "directory" {
-		return []Line{change(s, "%s is a %s, not a directory: this will fail", want.Path, have.Kind)}
-	}
 	if have.Owner != want.Owner || have.Group != want.Group {
 		lines = append(lines, change(s, "%s: owner %s:%s -> %s:%s", want.Path, have.Owner, have.Group, want.Owner, want.Group))
 	}

@@ -110,7 +110,7 @@ func TestPreviews(t *testing.T) {
 		{"lock, something unfinished", Lock{}, func(x *Transaction) { x.Facts.Record = Record{State: "TRIAL", Owner: "you", Release: "r0"} },
 			[]string{"*undo what run of you left unfinished (release r0, TRIAL)", lease}},
 		{"lock, something finished", Lock{}, func(x *Transaction) { x.Facts.Record = Record{State: "COMMITTED", Owner: "you"} }, []string{lease}},
-		{"release", Release{}, nil, nil},
+		{"release", Release{}, nil, []string{"*give the lease back"}},
 
 		{"no log directory wanted", LogSetup{}, func(x *Transaction) { x.Service.Log = nil }, nil},
 		{"log directory in order", LogSetup{}, nil, []string{"/var/log/web is as it should be"}},
@@ -118,8 +118,6 @@ func TestPreviews(t *testing.T) {
 		{"log directory of another, and its mode", LogSetup{}, func(x *Transaction) {
 			x.Facts.Dir["/var/log/web"] = FileFacts{Kind: "directory", Owner: "root", Group: "adm", Mode: "2755"}
 		}, []string{"*/var/log/web: owner root:adm -> www:adm", "*/var/log/web: mode 2755 -> 750"}},
-		{"log directory is a file", LogSetup{}, func(x *Transaction) { x.Facts.Dir["/var/log/web"] = FileFacts{Kind: "regular file"} },
-			[]string{"*/var/log/web is a regular file, not a directory: this will fail"}},
 
 		{"checks", HealthCheck{}, nil, []string{"run 2 checks: dir, it's (warning)"}},
 		{"no checks", HealthCheck{}, func(x *Transaction) { x.Service.Checks = nil }, nil},
@@ -273,6 +271,8 @@ func TestRefusals(t *testing.T) {
 		{"old systemd", func(x *Transaction) { x.Facts.Systemd = 237 }, []string{"systemd 237 is too old: 239 is the oldest that works"}},
 		{"oldest systemd", func(x *Transaction) { x.Facts.Systemd = 239 }, nil},
 		{"tools", func(x *Transaction) { x.Facts.Missing = []string{"flock", "sync"} }, []string{"the host lacks flock, sync"}},
+		{"log directory is a file", func(x *Transaction) { x.Facts.Dir["/var/log/web"] = FileFacts{Kind: "regular file"} },
+			[]string{"/var/log/web is a regular file, not a directory"}},
 		{"several at once", func(x *Transaction) {
 			x.Facts.Systemd, x.Facts.NoUser, x.Facts.NoGroup = 1, []string{"www"}, []string{"adm"}
 		},
@@ -327,6 +327,23 @@ func TestRefusals(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+func TestInstallable(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"[Service]\n[Install]\nWantedBy=multi-user.target\n":   true,
+		"[Install]\n Alias = other.service\n":                  true,
+		"[Install]\n":                                          false,
+		"[Install]\nWantedBy=\n":                               false,
+		"# [Install]\nWantedBy=multi-user.target\n":            false,
+		"[Install]\n[Unit]\nWantedBy=multi-user.target\n":      false,
+		"[Unit]\nDescription=WantedBy=x\n[Install]\n#Also=x\n": false,
+	} {
+		if got := installable(Service{Files: []File{{Path: webPath, Content: []byte(text)}}}, webPath); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
 	}
 }
 

@@ -63,6 +63,11 @@ func (t Transaction) refuseHost(add refuse) {
 	if v, ok := strings.CutPrefix(f.Record.State, "version "); ok {
 		add("use the newer seatrial that wrote it", "/var/lib/seatrial/%s/record is of version %q, which this seatrial does not know", t.Service.Name, v)
 	}
+	if l := t.Service.Log; l != nil {
+		if have, ok := f.Dir[l.Path]; ok && have.Kind != "directory" {
+			add("remove it, or change logs.directory in the inventory", "%s is a %s, not a directory", l.Path, have.Kind)
+		}
+	}
 	for _, u := range f.NoUser {
 		add("create the user, or change logs.owner in the inventory", "there is no user %s on this host", u)
 	}

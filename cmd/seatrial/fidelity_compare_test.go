@@ -50,7 +50,7 @@ func (s *said) take(l saidLine) {
 		s.planned = l
 	case l.Type == "host.finished":
 		s.end = l
-	case l.Type == "step.finished" && l.Status == "ok" && l.Step != "rollback" && l.Step != "release" && l.Step != "lint":
+	case l.Type == "step.finished" && l.Status == "ok" && l.Step != "rollback" && l.Step != "lint":
 		s.steps = append(s.steps, l.Step)
 	case l.Type == "step.finished" && l.Status == "failed":
 		s.failed = cmp.Or(s.failed, l.Step)
@@ -152,7 +152,7 @@ func (c *comparison) lint() {
 // refused: the deploy is refused for the same reason, or comes to it before it changes anything.
 func (c *comparison) refused() {
 	p, d := c.plan.planned, c.deploy.end
-	if c.plan.code != 4 || d.Outcome != "refused" && d.Outcome != "failed" || !strings.Contains(d.Text, p.Text) {
+	if c.plan.code != 4 || p.Text == "" || c.deploy.code == 0 || d.Outcome != "refused" && d.Outcome != "failed" || !strings.Contains(d.Text, p.Text) {
 		c.differs("plan: %s, exit %d: %s; deploy: %s: %s", p.Outcome, c.plan.code, p.Text, d.Outcome, d.Text)
 	}
 	c.same("log directories may be made before a check fails", func(path string) bool { return strings.HasPrefix(path, "/var/log/") })
@@ -170,6 +170,9 @@ func (c *comparison) same(_ string, but func(path string) bool) {
 			if is := c.after.units[unit][key]; is != was[key] {
 				c.differs("%s of %s was %q, is %q", key, unit, was[key], is)
 			}
+		}
+		if c.deploy.end.Outcome != "rolled-back" && was["InvocationID"] != c.after.units[unit]["InvocationID"] {
+			c.differs("%s was restarted", unit)
 		}
 		if c.before.runs(unit) != c.after.runs(unit) {
 			c.differs("%s runs: %v, before %v", unit, c.after.runs(unit), c.before.runs(unit))
@@ -336,7 +339,11 @@ func TestFidelityFindsDifferences(t *testing.T) {
 		},
 		"process": func(_, _ *said, b, _ picture) { b.units["fxx.service"]["MainPID"] = "1" },
 		"refused": func(p, _ *said, _, _ picture) { p.planned.Outcome = "refused" },
-		"back":    func(_, d *said, _, _ picture) { d.end.Outcome, d.failed = "rolled-back", "settle" },
+		"restarted all the same": func(p, d *said, _, _ picture) {
+			p.planned.Outcome, p.planned.Text, p.code, d.end.Outcome, d.code = "refused", "x", 4, "refused", 4
+			d.end.Text = "x"
+		},
+		"back": func(_, d *said, _, _ picture) { d.end.Outcome, d.failed = "rolled-back", "settle" },
 	} {
 		plan, deploy, before, after := plan, deploy, before.clone(), after.clone()
 		plant(&plan, &deploy, before, after)

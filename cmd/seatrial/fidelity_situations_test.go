@@ -10,6 +10,7 @@ type situation struct {
 	more    string // TOML of the service
 	checks  bool   // plan --checks
 	earlier string // a release that is deployed before
+	ends    string // refused by the plan, or how the deploy ends; deployed when empty
 	verb    string // what is planned, with --dry-run, and done; deploy when empty
 }
 
@@ -29,7 +30,7 @@ new() { same >$etc/$u; chmod 644 $etc/$u; systemctl daemon-reload; systemctl ena
 var situations = []situation{
 	{name: "first install", unit: goodUnit},
 	{name: "update of a unit made by hand", prepare: "old", unit: goodUnit},
-	{name: "the same already", prepare: "new", unit: goodUnit},
+	{name: "the same already", ends: "unchanged", prepare: "new", unit: goodUnit},
 	{name: "another mode", prepare: "new; chmod 600 $etc/$u", unit: goodUnit},
 	{name: "another owner", prepare: "new; chown daemon $etc/$u", unit: goodUnit},
 	{name: "another mode and another content", prepare: "old; chmod 640 $etc/$u", unit: goodUnit},
@@ -42,21 +43,23 @@ var situations = []situation{
 	{name: "log directory and logrotate file, new", prepare: "old", unit: goodUnit, more: logged},
 	{name: "log directory of another mode", prepare: "old; mkdir -p /var/log/$n; chmod 700 /var/log/$n; chown daemon:daemon /var/log/$n; printf 'x\\n' >/etc/logrotate.d/$n; chmod 644 /etc/logrotate.d/$n", unit: goodUnit, more: logged},
 	{name: "log directory in order", prepare: "old; mkdir -p /var/log/$n; chmod 750 /var/log/$n; chown daemon:root /var/log/$n", unit: goodUnit, more: logged},
-	{name: "a unit that dies", prepare: "old", unit: "[Service]\nExecStart=/bin/sh -c 'exit 3'\n"},
-	{name: "a first unit that dies", unit: "[Service]\nExecStart=/bin/sh -c 'exit 3'\n[Install]\nWantedBy=multi-user.target\n"},
-	{name: "a unit that lint refuses", prepare: "old", unit: "[Service]\nExecStart=/nonexistent/program\n"},
+	{name: "a unit that dies", ends: "rolled-back", prepare: "old", unit: "[Service]\nExecStart=/bin/sh -c 'exit 3'\n"},
+	{name: "a first unit that dies", ends: "rolled-back", unit: "[Service]\nExecStart=/bin/sh -c 'exit 3'\n[Install]\nWantedBy=multi-user.target\n"},
+	{name: "a unit that lint refuses", ends: "refused", prepare: "old", unit: "[Service]\nExecStart=/nonexistent/program\n"},
 	{name: "a unit that lint warns of", prepare: "old", unit: goodUnit + "[Service]\nBogus=1\n"},
-	{name: "masked", prepare: "ln -s /dev/null $etc/$u; systemctl daemon-reload", unit: goodUnit},
-	{name: "symlinked", prepare: "unit >/usr/local/$u; ln -s /usr/local/$u $etc/$u; systemctl daemon-reload; systemctl start $u", unit: goodUnit},
-	{name: "a foreign file at the place of the trial", prepare: "old; mkdir -p /run/systemd/system.control; unit >/run/systemd/system.control/$u; systemctl daemon-reload", unit: goodUnit},
-	{name: "a user that is missing", prepare: "old", unit: goodUnit, more: "[services.$n.logs]\ndirectory = \"/var/log/$n\"\nowner = \"nobody-at-all\"\n"},
-	{name: "a check that fails", prepare: "old", unit: goodUnit, checks: true, more: "[[services.$n.checks]]\nname = \"a directory\"\ndirectory = \"/nonexistent\"\n"},
+	{name: "masked", ends: "refused", prepare: "ln -s /dev/null $etc/$u; systemctl daemon-reload", unit: goodUnit},
+	{name: "symlinked", ends: "refused", prepare: "unit >/usr/local/$u; ln -s /usr/local/$u $etc/$u; systemctl daemon-reload; systemctl start $u", unit: goodUnit},
+	{name: "a foreign file at the place of the trial", ends: "refused", prepare: "old; mkdir -p /run/systemd/system.control; unit >/run/systemd/system.control/$u; systemctl daemon-reload", unit: goodUnit},
+	{name: "a user that is missing", ends: "refused", prepare: "old", unit: goodUnit, more: "[services.$n.logs]\ndirectory = \"/var/log/$n\"\nowner = \"nobody-at-all\"\n"},
+	{name: "the log directory is a file", ends: "refused", prepare: "old; : >/var/log/$n", unit: goodUnit, more: logged},
+	{name: "an [Install] that wants nothing", unit: "[Service]\nExecStart=$app --listen=127.0.0.1:$port --version=2\n[Install]\n"},
+	{name: "a check that fails", ends: "refused", prepare: "old", unit: goodUnit, checks: true, more: "[[services.$n.checks]]\nname = \"a directory\"\ndirectory = \"/nonexistent\"\n"},
 	{name: "a check that passes", prepare: "old", unit: goodUnit, checks: true, more: "[[services.$n.checks]]\nname = \"a directory\"\ndirectory = \"/etc\"\n"},
 	{name: "edited since it was deployed", earlier: goodUnit, change: "printf '# by hand\\n' >>$etc/$u; systemctl daemon-reload", unit: goodUnit},
-	{name: "deployed before", earlier: goodUnit, unit: goodUnit},
+	{name: "deployed before", ends: "unchanged", earlier: goodUnit, unit: goodUnit},
 	{name: "rollback to what was made by hand", prepare: "old", earlier: goodUnit, unit: goodUnit, verb: "rollback"},
-	{name: "rollback to nothing", earlier: goodUnit, unit: goodUnit, verb: "rollback"},
-	{name: "restart", prepare: "new", unit: goodUnit, verb: "restart"},
-	{name: "restart of nothing", unit: goodUnit, verb: "restart"},
+	{name: "rollback to nothing", ends: "refused", earlier: goodUnit, unit: goodUnit, verb: "rollback"},
+	{name: "restart", ends: "unchanged", prepare: "new", unit: goodUnit, verb: "restart"},
+	{name: "restart of nothing", ends: "refused", unit: goodUnit, verb: "restart"},
 	{name: "an instance of a template", prepare: "mkdir -p $etc", unit: "[Service]\nExecStart=$app --listen=127.0.0.1:$port --version=%i\n", more: "instances = [\"1\"]"},
 }

@@ -91,6 +91,7 @@ func embeddedGround(t *testing.T, systemd string) ground {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = host.Close() })
+	host.NoUser("nobody-at-all")
 	dir := t.TempDir()
 	key, known := filepath.Join(dir, "key"), filepath.Join(dir, "known_hosts")
 	if err := errors.Join(os.WriteFile(key, host.ClientKeyPEM(), 0o600), os.WriteFile(known, []byte(host.KnownHostsLine()+"\n"), 0o600),
@@ -198,6 +199,9 @@ func (p *play) act() {
 	}
 	deployed := p.deploy()
 	after := p.look()
+	if ends := cmp.Or(planned.planned.Outcome, deployed.end.Outcome); ends != cmp.Or(p.ends, "deployed") {
+		p.differs("it ends as %s: that is another situation", ends)
+	}
 	p.wrong = append(p.wrong, compare(planned, deployed, before, after)...)
 }
 
