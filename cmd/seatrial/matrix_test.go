@@ -22,7 +22,7 @@ import (
 // The fault matrix: whoever dies, and wherever, the host ends on exactly the old release or exactly the new one,
 // running, with nothing left lying about, and reports are true. A part of it runs always;
 //
-//	SEATRIAL_MATRIX=full go test ./cmd/seatrial -run Matrix -timeout 80m -v
+//	SEATRIAL_MATRIX=full go test ./cmd/seatrial -run Matrix -timeout 12h -v
 //
 // runs all of it. SEATRIAL_MATRIX=off leaves it out; SEATRIAL_MATRIX="network|power" or "full network|power" does the
 // faults whose names match.
