@@ -116,13 +116,14 @@ type outcome struct {
 }
 
 // playAll runs all scenarios on one real host: the quick ones in turn, the slow ones beside each other, and last the
-// one that reboots it.
+// one that reboots it. What waits in reality has a moment at which it looks, and a busy machine can miss it: a slow
+// scenario that was not as expected is played once more, alone and with another unit.
 func playAll(ctx context.Context, l *Lab, h *Host, version int) []outcome {
 	all := scenarios()
 	outcomes := make([]outcome, len(all))
-	play := func(i int) {
+	play := func(i, unit int) {
 		begin := time.Now()
-		got, err := all[i].run(ctx, real(l, h, version, i))
+		got, err := all[i].run(ctx, real(l, h, version, unit))
 		outcomes[i] = outcome{got, err, time.Since(begin).Round(time.Millisecond)}
 	}
 	if err := h.Put("/usr/local/bin/app", contractApp, 0o755); err != nil {
@@ -132,16 +133,22 @@ func playAll(ctx context.Context, l *Lab, h *Host, version int) []outcome {
 	slow.SetLimit(slowScenarios)
 	for i, s := range all[:len(all)-1] {
 		if !s.slow {
-			play(i)
+			play(i, i)
 		}
 	}
 	for i, s := range all[:len(all)-1] {
 		if s.slow {
-			slow.Go(func() error { play(i); return nil })
+			slow.Go(func() error { play(i, i); return nil })
 		}
 	}
 	_ = slow.Wait() // each has its own outcome
-	play(len(all) - 1)
+	for i, s := range all[:len(all)-1] {
+		want, _, err := s.wanted(version)
+		if s.slow && err == nil && (outcomes[i].err != nil || trimmed(outcomes[i].got) != want) {
+			play(i, len(all)+i)
+		}
+	}
+	play(len(all)-1, len(all)-1)
 	return outcomes
 }
 
