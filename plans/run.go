@@ -168,6 +168,7 @@ func (r *Run) Do(ctx context.Context) int {
 func (r *Run) do(ctx context.Context) int {
 	if r.Order.Plan.Writes() { // looking at one host needs no other
 		if code, blocked := r.blocked(); blocked {
+			r.skipRest(r.lanes, "another host stands in the way; nothing was changed")
 			return code
 		}
 	}
@@ -257,10 +258,21 @@ func (r *Run) blocked() (int, bool) {
 			blocked = true
 		}
 	}
-	if blocked {
-		r.skipRest(r.lanes, "another host stands in the way; nothing was changed")
-	}
 	return code, blocked
+}
+
+// Ready are the hosts that Do would go on to now. None when another host stands in the way.
+func (r *Run) Ready() []string {
+	if _, blocked := r.blocked(); blocked {
+		return nil
+	}
+	var hosts []string
+	for _, l := range r.alive() {
+		if !slices.Contains(hosts, l.host.Name) {
+			hosts = append(hosts, l.host.Name)
+		}
+	}
+	return hosts
 }
 
 func (r *Run) skipRest(lanes []*lane, why string) {

@@ -85,8 +85,11 @@ func (p *program) canAsk(c *cli.Context, order plans.Order, names []string) erro
 	if !asks(c, order) || terminal(p.in) && !c.Bool("json") {
 		return nil
 	}
-	return &usageError{fmt.Sprintf("environment %s wants to be confirmed, and there is nobody to ask", order.Environment.Name),
-		fmt.Sprintf("seatrial %s %s --yes", order.Plan.Name, strings.Join(names, " "))}
+	hint := fmt.Sprintf("seatrial %s %s --yes", order.Plan.Name, strings.Join(names, " "))
+	if order.Plan.Name == "deploy" && len(names) == 1 {
+		hint += fmt.Sprintf("; or seatrial plan %s --out FILE, and seatrial deploy --plan FILE", names[0])
+	}
+	return &usageError{fmt.Sprintf("environment %s wants to be confirmed, and there is nobody to ask", order.Environment.Name), hint}
 }
 
 // view is how the person sees the run.
@@ -133,12 +136,12 @@ func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, 
 		run.Await(c.Context, limit)
 	}
 	free := run.ExitCode() != plans.ExitLocked
-	if asks && run.ExitCode() == plans.ExitOK {
+	if asks && len(run.Ready()) > 0 {
 		run.Inspect(c.Context, false)
 	}
-	if asks && run.ExitCode() == plans.ExitOK {
+	if hosts := len(run.Ready()); asks && hosts > 0 { // whatever Do would change, somebody has agreed to
 		p.preview(run, v)
-		if !p.ask(c.Context, question(order)) {
+		if !p.ask(c.Context, question(order, hosts)) {
 			return false, p.aborted(c.Context)
 		}
 	}
@@ -150,10 +153,10 @@ func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, 
 	return false, nil
 }
 
-// question names the environment, and how many of its hosts.
-func question(o plans.Order) string {
+// question names the environment, and how many of its hosts would change.
+func question(o plans.Order, n int) string {
 	hosts := "1 host"
-	if n := len(o.Hosts); n != 1 {
+	if n != 1 {
 		hosts = fmt.Sprintf("%d hosts", n)
 	}
 	return fmt.Sprintf("%s on %s of %s?", o.Plan.Name, hosts, o.Environment.Name)

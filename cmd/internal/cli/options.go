@@ -104,13 +104,21 @@ func (p *program) order(c *cli.Context, plan plans.Plan, name string) (*inventor
 	return inv, plans.Order{Plan: plan, Environment: environment, Hosts: hosts, Services: services, Label: label, Require: require}, nil
 }
 
-// required are the environments that a release must have gone through. A dry run does not ask those that come before on
-// the command line: by then they would have it.
+// required are the environments that a release must have gone through: by a saved plan, and by the inventory as it is now.
+// A dry run does not ask those that come before on the command line: by then they would have it.
 func required(c *cli.Context, inv *inventory.Inventory, environment *inventory.Environment) ([]*inventory.Environment, error) {
 	names := c.Args().Slice()
 	before := names[:max(0, slices.Index(names, environment.Name))]
 	var all []*inventory.Environment
-	for _, name := range environment.Require {
+	wanted := slices.Clone(environment.Require)
+	if now, err := inv.Environment(environment.Name); err == nil { // else the inventory has it no more; a saved plan does
+		for _, name := range now.Require {
+			if !slices.Contains(wanted, name) {
+				wanted = append(wanted, name)
+			}
+		}
+	}
+	for _, name := range wanted {
 		e, err := inv.Environment(name)
 		if err != nil {
 			return nil, err
