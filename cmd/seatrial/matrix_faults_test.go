@@ -31,12 +31,12 @@ func (m *matrix) controllerKilled() []part {
 		events[i] = i + 1
 	}
 	for i, h := range m.single {
-		for j, n := range pick(m, i, len(m.single), events) {
+		for j, n := range pick(m, i, 3*len(m.single), events) {
 			x := m.trial(h, "controller killed at an event", kind(j)%kinds)
 			x.what = fmt.Sprintf("kill -9 at line %d", n)
 			parts = append(parts, part{x, func() { x.killed(func(c *controller) bool { return c.killAt(n) }, j/int(kinds)%2 == 0) }})
 		}
-		for j := range pick(m, i, 5, make([]int, 30)) {
+		for j := range pick(m, i, 15, make([]int, 30)) {
 			x := m.trial(h, "controller killed at a random moment", kind(j)%kinds)
 			after := rand.N(6 * time.Second)
 			x.what = fmt.Sprintf("kill -9 after %s", after)
@@ -70,7 +70,7 @@ func (m *matrix) scriptKilled() []part {
 			if !m.full && int(k) != i {
 				continue
 			}
-			for j, p := range pick(m, i, 4, m.good[key(h, k)]) {
+			for j, p := range pick(m, i, 20, m.good[key(h, k)]) {
 				if k != update && m.full && j%3 != int(k) {
 					continue
 				}
@@ -113,7 +113,7 @@ func (m *matrix) rollbackKilled() []part {
 			if !m.full && int(k) != (i+1)%int(kinds) {
 				continue
 			}
-			for j, p := range pick(m, i, 4, m.undo[key(h, k)]) {
+			for j, p := range pick(m, i, 20, m.undo[key(h, k)]) {
 				for _, v := range m.variants(i + j) {
 					x := m.trial(h, "rollback killed at a command", k)
 					x.bad = true
@@ -133,7 +133,7 @@ func (m *matrix) guardKilled() []part {
 			if !m.full && int(k) != (i+2)%int(kinds) {
 				continue
 			}
-			for j, p := range pick(m, i, 4, m.undo[key(h, k)]) {
+			for j, p := range pick(m, i, 20, m.undo[key(h, k)]) {
 				for _, v := range m.variants(i + j) {
 					x := m.trial(h, "guard killed at a command", k)
 					p.verb, x.window = "expire", 30
