@@ -9,16 +9,19 @@ import (
 // The lease, one restart with its window, and a busy machine.
 const leaseAndRestart = 150 * time.Second
 
-// pick thins a list out: all of it in the full matrix, every stride-th otherwise, each host another part.
-func pick[T any](m *matrix, host int, stride int, list []T) []T {
+// pick thins a list out: all of it in the full matrix, else so few, each suite others.
+func pick[T any](m *matrix, turn, few int, list []T) []T {
 	if m.full {
 		return list
 	}
+	return spread(list, few, turn)
+}
+
+// spread is n of a list, evenly, and others for each turn.
+func spread[T any](list []T, n, turn int) []T {
 	var some []T
-	for i, v := range list {
-		if i%stride == host%stride {
-			some = append(some, v)
-		}
+	for i := range min(n, len(list)) {
+		some = append(some, list[(i*len(suites)+turn)*len(list)/(n*len(suites))])
 	}
 	return some
 }
@@ -31,12 +34,12 @@ func (m *matrix) controllerKilled() []part {
 		events[i] = i + 1
 	}
 	for i, h := range m.single {
-		for j, n := range pick(m, i, 3*len(m.single), events) {
+		for j, n := range pick(m, i, 1, events) {
 			x := m.trial(h, "controller killed at an event", kind(j)%kinds)
 			x.what = fmt.Sprintf("kill -9 at line %d", n)
 			parts = append(parts, part{x, func() { x.killed(func(c *controller) bool { return c.killAt(n) }, j/int(kinds)%2 == 0) }})
 		}
-		for j := range pick(m, i, 15, make([]int, 30)) {
+		for j := range pick(m, i, 1, make([]int, 30)) {
 			x := m.trial(h, "controller killed at a random moment", kind(j)%kinds)
 			after := rand.N(6 * time.Second)
 			x.what = fmt.Sprintf("kill -9 after %s", after)
@@ -67,10 +70,10 @@ func (m *matrix) scriptKilled() []part {
 	var parts []part
 	for i, h := range m.single {
 		for k := range kinds {
-			if !m.full && int(k) != i {
+			if !m.meets(h, k) {
 				continue
 			}
-			for j, p := range pick(m, i, 20, m.good[key(h, k)]) {
+			for j, p := range pick(m, i, 1, m.good[key(h, k)]) {
 				if k != update && m.full && j%3 != int(k) {
 					continue
 				}
@@ -110,10 +113,10 @@ func (m *matrix) rollbackKilled() []part {
 	var parts []part
 	for i, h := range m.single {
 		for k := range kinds {
-			if !m.full && int(k) != (i+1)%int(kinds) {
+			if !m.meets(h, k) {
 				continue
 			}
-			for j, p := range pick(m, i, 20, m.undo[key(h, k)]) {
+			for j, p := range pick(m, i, 1, m.undo[key(h, k)]) {
 				for _, v := range m.variants(i + j) {
 					x := m.trial(h, "rollback killed at a command", k)
 					x.bad = true
@@ -130,10 +133,10 @@ func (m *matrix) guardKilled() []part {
 	var parts []part
 	for i, h := range m.single {
 		for k := range kinds {
-			if !m.full && int(k) != (i+2)%int(kinds) {
+			if !m.meets(h, k) {
 				continue
 			}
-			for j, p := range pick(m, i, 20, m.undo[key(h, k)]) {
+			for j, p := range pick(m, i, 1, m.undo[key(h, k)]) {
 				for _, v := range m.variants(i + j) {
 					x := m.trial(h, "guard killed at a command", k)
 					p.verb, x.window = "expire", 30

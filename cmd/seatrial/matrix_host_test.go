@@ -13,7 +13,7 @@ import (
 
 // The network of the host is cut while the services are at their places in the deploy.
 func (m *matrix) networkCut(h *lab.Host) []*round {
-	rounds := m.perPlaces(h, "network cut for good", m.places(h, 2, 24))
+	rounds := m.perPlaces(h, "network cut for good", m.places(h, 1, 24))
 	for _, r := range rounds {
 		r.strike, r.mend = h.CutNetwork, h.RestoreNetwork
 		for _, g := range r.meets {
@@ -42,8 +42,9 @@ func (m *matrix) rebooted(h *lab.Host) []*round {
 	}
 	var rounds []*round
 	for _, way := range ways {
-		places := append(m.places(h, 1, 8), place{several, point{}, ended})
+		places := m.places(h, 1, 8)
 		if m.full || way.class == "power lost" {
+			places = append(places, place{several, point{}, ended})
 			places = append(places, m.aroundTheRename(h)...)
 		}
 		for _, r := range m.perPlaces(h, way.class, places) {
@@ -69,26 +70,27 @@ func (m *matrix) disturbed(h *lab.Host) []*round {
 		rounds = append(rounds, r)
 	}
 	for k := range kinds {
-		if m.full || int(k) == m.turn(h) {
-			rounds = append(rounds, m.storm(h, "daemon-reload", k, m.turn(h) != 1), m.storm(h, "daemon-reexec", k, m.turn(h) == 1))
+		if m.meets(h, k) {
+			rounds = append(rounds, m.storm(h, "daemon-reload", k, m.turn(h)), m.storm(h, "daemon-reexec", k, m.turn(h)+1))
 		}
 	}
 	return rounds
 }
 
-// storm: somebody reloads systemd again and again while a good release, and a bad one or one whose controller dies, are tried.
-// systemd that executes itself anew answers nobody, so it gets some rest in between.
-func (m *matrix) storm(h *lab.Host, command string, k kind, dies bool) *round {
+// storm: somebody reloads systemd again and again while a good release, a bad one, and one whose controller dies, are tried
+// (in the sample: one of them). systemd that executes itself anew answers nobody, so it gets some rest in between.
+func (m *matrix) storm(h *lab.Host, command string, k kind, only int) *round {
 	r := &round{host: h, class: command + " storm", mend: script(h, endStorm)}
-	rest := map[string]string{"daemon-reload": "0.4", "daemon-reexec": "3"}[command]
+	rest := map[string]string{"daemon-reload": "1", "daemon-reexec": "2"}[command]
 	r.strike = script(h, beginStorm, command, rest)
-	r.meet(m, k, point{}, begins)
-	if m.full || !dies {
-		r.meet(m, k, point{}, begins).bad = true
-	}
-	if m.full || dies {
-		killed := r.meet(m, k, point{}, begins)
-		killed.killed, killed.window = true, 30
+	for i, is := range []func(*meeting){
+		func(*meeting) {},
+		func(g *meeting) { g.bad = true },
+		func(g *meeting) { g.killed, g.window = true, 30 },
+	} {
+		if m.full || i == only%3 {
+			is(r.meet(m, k, point{}, begins))
+		}
 	}
 	return r
 }
@@ -99,7 +101,7 @@ systemd-run --quiet --collect --unit=storm sh -c 'while [ -e /run/storm ]; do /u
 // endStorm proves that there was one.
 const endStorm = `rm /run/storm
 while [ "$(pgrep -fc '[s]torm daemon-re')" != 0 ]; do sleep 0.2; done
-[ "$(wc -l </run/storm.count)" -ge 5 ] && rm /run/storm.count`
+[ "$(wc -l </run/storm.count)" -ge 4 ] && rm /run/storm.count`
 
 // The wall clock of the host jumps by a day. Every other controller dies in that moment (in the sample: on one of the two
 // occasions).
@@ -107,7 +109,7 @@ func (m *matrix) clockSet(h *lab.Host) []*round {
 	var rounds []*round
 	for _, days := range []int{-1, 1} {
 		class := map[int]string{-1: "clock set back by a day", 1: "clock set forward by a day"}[days]
-		for _, r := range m.perPlaces(h, class, m.places(h, 2, 6)) {
+		for _, r := range m.perPlaces(h, class, m.places(h, 1, 6)) {
 			r.strike, r.mend, r.want = setClock(h, days), setClock(h, 0), "deployed"
 			for i, g := range r.meets {
 				g.killed = i%2 == 0 && (m.full || (days > 0) == (m.turn(h) == 1))
@@ -169,25 +171,26 @@ func (m *matrix) perPlaces(h *lab.Host, class string, places []place) []*round {
 // places are a sample of the commands of a deploy, of one kind after the other, before and after in turn: so many in the
 // full matrix or else so few, others on each suite.
 func (m *matrix) places(h *lab.Host, few, many int) []place {
-	var all, some []place
+	var all []place
 	var lists [kinds][]point
+	longest := 0
 	for k := range kinds {
 		lists[k] = serving(m.good[key(h, k)])
+		longest = max(longest, len(lists[k]))
 	}
-	for j := range lists[several] {
+	for j := range longest {
 		k := kind(j) % kinds
+		if !m.full {
+			k = kind(m.turn(h))
+		}
 		if j < len(lists[k]) {
-			all = append(all, place{k, lists[k][j], []when{before, after}[j/int(kinds)%2]})
+			all = append(all, place{k, lists[k][j], []when{before, after}[j%2]})
 		}
 	}
-	n := few
 	if m.full {
-		n = many
+		few = many
 	}
-	for i := range n {
-		some = append(some, all[(i*len(suites)+m.turn(h))*len(all)/(n*len(suites))])
-	}
-	return some
+	return spread(all, few, m.turn(h))
 }
 
 // serving are the commands that belong to a verb. Settle and verify hold no lock and have no shell of their own: theirs are
@@ -214,7 +217,7 @@ func (m *matrix) aroundTheRename(h *lab.Host) []place {
 	var around []place
 	for k := range kinds {
 		for _, p := range m.good[key(h, k)] {
-			if (m.full || int(k) == m.turn(h)) && p.verb == "commit" && strings.HasPrefix(p.command, "mv -fT /etc/") {
+			if m.meets(h, k) && p.verb == "commit" && strings.HasPrefix(p.command, "mv -fT /etc/") {
 				around = append(around, place{k, p, before}, place{k, p, after})
 			}
 		}

@@ -8,29 +8,22 @@ import (
 	"time"
 )
 
-// probe prints all that can be seen of a service from outside.
+// paths are where anything of a service may be.
+func paths(service string) (patterns []string) {
+	for _, dir := range []string{
+		"/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/etc/systemd/system", "/run/systemd/system",
+		"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system/multi-user.target.wants", "/etc/logrotate.d",
+	} {
+		patterns = append(patterns, dir+"/*"+service+"*")
+	}
+	state := "/var/lib/seatrial/" + service
+	return append(patterns, "/run/seatrial/"+service, "/run/seatrial/"+service+"/*", state+"/record", state+"/*/*.tmp", state+"/releases/*/*.tmp")
+}
+
+// probe prints what systemd and the processes of a service say.
 const probe = `
-PATH=/usr/sbin:/usr/bin:/sbin:/bin
-unit=$1.service
-for d in /etc/systemd/system.control /run/systemd/system.control /run/systemd/transient /etc/systemd/system \
-	/run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /etc/logrotate.d; do
-	for f in $d/*$1* $d/.*$1*; do
-		if [ -f "$f" ] || [ -L "$f" ]; then printf 'file %s %s\n' "$f" "$(base64 -w0 <"$f")"; fi
-	done
-done
-[ ! -e /run/seatrial/$1 ] || printf 'run %s\n' "$(ls -A /run/seatrial/$1 | tr '\n' ' ')"
-for f in /var/lib/seatrial/$1/*/*.tmp /var/lib/seatrial/$1/releases/*/*.tmp; do [ ! -e "$f" ] || printf 'tmp %s\n' "$f"; done
-systemctl list-units --all --no-legend --plain 'seatrial-guard-*' | while read -r name _ _ _ rest; do
-	[ "$rest" != "seatrial guard of $1" ] || printf 'guard %s\n' "$name"
-done
-wants=/etc/systemd/system/multi-user.target.wants
-[ ! -L $wants/$unit ] || printf 'enabled yes\n'
-[ ! -L $wants/seatrial-commit-$unit ] || printf 'file %s\n' $wants/seatrial-commit-$unit
-pgrep -fa -- "--listen=127.0.0.1:$2 " | while read -r _ line; do printf 'process %s\n' "$line"; done
-systemctl show -p LoadState,ActiveState,SubState,NeedDaemonReload,FragmentPath,Job $unit | sed 's/=/ /'
-sed -n 's/^state=/state /p' /var/lib/seatrial/$1/record 2>/dev/null
-exit 0
-`
+pgrep -fa -- "--listen=127.0.0.1:$2 " | sed 's/^[0-9]* /process=/'
+systemctl show -p Description,LoadState,ActiveState,SubState,NeedDaemonReload,FragmentPath,Job "$1.service" 'seatrial-guard-*'`
 
 // A look at the host. hard is what must not be, left is what a dead run left lying about and harms nobody.
 type look struct {
@@ -41,33 +34,48 @@ type look struct {
 }
 
 func (x *trial) look() look {
+	files, err := x.host.Glob(paths(x.service)...)
+	if err != nil {
+		return look{hard: []string{err.Error()}}
+	}
 	out, err := x.host.Sh(probe, x.service, fmt.Sprint(x.port))
 	if err != nil {
 		return look{hard: []string{err.Error()}}
 	}
 	l := look{which: "neither"}
-	files, said := map[string]string{}, map[string]string{}
-	var processes []string
-	for line := range strings.Lines(out) {
-		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		switch key {
-		case "file":
-			path, content, _ := strings.Cut(value, " ")
-			files[path] = unbase64(content)
-		case "process":
-			processes = append(processes, value)
-		case "run":
-			l.left = append(l.left, "/run/seatrial: "+value)
-		case "tmp":
-			l.left = append(l.left, value)
-		case "guard":
-			l.guard = true
-			l.left = append(l.left, value)
-		default:
-			said[key] = value
+	processes, said := []string{}, map[string]string{}
+	// one paragraph for the unit, and then one for each guard
+	for i, unit := range strings.Split(out, "\n\n") {
+		for line := range strings.Lines(unit) {
+			key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			switch {
+			case key == "process":
+				processes = append(processes, value)
+			case i == 0:
+				said[key] = value
+			case value == "seatrial guard of "+x.service:
+				l.guard = true
+				l.left = append(l.left, value)
+			}
 		}
 	}
-	l.state = said["state"]
+	wants := "/etc/systemd/system/multi-user.target.wants/" + x.service + ".service"
+	if _, enabled := files[wants]; enabled {
+		said["enabled"] = "yes"
+		delete(files, wants)
+	}
+	for path, content := range files {
+		switch {
+		case strings.HasSuffix(path, "/record"):
+			_, l.state, _ = strings.Cut(content, "\nstate=")
+			l.state, _, _ = strings.Cut(l.state, "\n")
+		case strings.HasPrefix(path, "/run/seatrial/"), strings.HasPrefix(path, "/var/lib/seatrial/"):
+			l.left = append(l.left, path)
+		default:
+			continue
+		}
+		delete(files, path)
+	}
 	l.files(x, files)
 	l.runs(x, said, processes)
 	return l

@@ -10,10 +10,10 @@ import (
 // controller dies, too.
 func (m *matrix) guardDies() []part {
 	var parts []part
-	for i, h := range m.single {
+	for _, h := range m.single {
 		for k := range kinds {
 			for _, killed := range []bool{false, true} {
-				if !m.full && int(k) != i {
+				if !m.meets(h, k) {
 					continue
 				}
 				x := m.trial(h, "guard killed", k)
@@ -62,16 +62,16 @@ func (x *trial) unguarded(killed bool, times int) {
 	x.judge(leaseAndRestart, report)
 }
 
-// othersAtWork: somebody else stops or restarts the unit in the trial, from the moment it is armed until the commit is
-// decided. (A unit that is stopped after that is stopped.)
+// othersAtWork: somebody else stops or restarts the unit in the trial, from the moment it is armed until the commit's last
+// look at it. (A unit that is stopped after that is stopped: nobody can tell it from one stopped after the commit.)
 func (m *matrix) othersAtWork() []part {
 	var parts []part
 	for i, h := range m.single {
 		for k := range kinds {
-			if !m.full && int(k) != (i+1)%int(kinds) {
+			if !m.meets(h, k) {
 				continue
 			}
-			for j, p := range pick(m, i, 24, undecided(m.good[key(h, k)])) {
+			for j, p := range pick(m, i, 1, undecided(m.good[key(h, k)])) {
 				if m.full && j%int(kinds) != int(k) {
 					continue
 				}
@@ -85,11 +85,11 @@ func (m *matrix) othersAtWork() []part {
 	return parts
 }
 
-// undecided are the commands from the trial on, until the record says that it is committing.
+// undecided are the commands from the trial on, until the commit looks at the unit.
 func undecided(points []point) []point {
 	var some []point
 	for _, p := range serving(points) {
-		if p.verb == "commit" && strings.HasPrefix(p.command, "mv ") {
+		if p.verb == "commit" && strings.HasPrefix(p.command, "systemctl show") {
 			break
 		}
 		switch p.verb {

@@ -49,7 +49,7 @@ func nothing() error { return nil }
 // play plays the rounds of one host one after the other.
 func (m *matrix) play(rounds []*round) {
 	for _, r := range rounds {
-		if m.only.MatchString(r.class) {
+		if m.tries(r.host, r.class) {
 			r.play(m)
 			m.t.Logf("%s: %s, %d services", r.host.Name, r.class, len(r.meets))
 		}

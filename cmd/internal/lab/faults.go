@@ -33,7 +33,7 @@ func (h *Host) Reboot() error {
 // SoftReboot lets systemd (254 or later) start the host's userspace anew, and
 // waits until it is running again. The kernel stays, and so does /run.
 func (h *Host) SoftReboot() error {
-	const count = "systemctl show --value -p SoftRebootsCount"
+	const count = "timeout 5 systemctl show --value -p SoftRebootsCount"
 	before, err := h.Sh(count + "; systemctl soft-reboot --no-block")
 	if err != nil {
 		return fmt.Errorf("soft-rebooting %s: %w", h.Name, err)

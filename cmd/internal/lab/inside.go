@@ -117,6 +117,38 @@ func (h *Host) Get(path string) (string, error) {
 	return string(text), err
 }
 
+// Glob reads the files inside the host that match any of the patterns of
+// path.Match: path -> content. Links and directories are there, with none.
+func (h *Host) Glob(patterns ...string) (map[string]string, error) {
+	root, _, err := h.open("/")
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	files := map[string]string{}
+	for _, pattern := range patterns {
+		paths, err := fs.Glob(root.FS(), strings.TrimPrefix(pattern, "/"))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range paths {
+			info, err := root.Lstat(path)
+			var text []byte
+			if err == nil && info.Mode().IsRegular() {
+				text, err = root.ReadFile(path)
+			}
+			switch {
+			case errors.Is(err, fs.ErrNotExist): // it went in this moment
+				continue
+			case err != nil:
+				return nil, fmt.Errorf("%s: %w", h.Name, err)
+			}
+			files["/"+path] = string(text)
+		}
+	}
+	return files, nil
+}
+
 // open returns the host's root, with its /run and /tmp if it is running, and
 // the path within. A link inside the host does not lead out of it.
 func (h *Host) open(path string) (root *os.Root, name string, err error) {

@@ -19,3 +19,10 @@ rm -f /etc/ssh/ssh_host_* /etc/hostname
 rm -rf /var/cache/apt/archives/*.deb /var/lib/apt/lists/*
 # Time of day belongs to the machine underneath, and no clean-up may run in the middle of a test.
 systemctl mask systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer
+# Each daemon-reload runs all generators, and each login starts a user manager: neither has to do with what is tested here,
+# and both cost more than the rest of a reload or a login.
+mkdir -p /etc/systemd/system-generators
+for generator in /usr/lib/systemd/system-generators/* /lib/systemd/system-generators/*; do
+    ln -sf /dev/null "/etc/systemd/system-generators/${generator##*/}"
+done
+systemctl mask user@.service
