@@ -72,7 +72,11 @@ func (s Verify) Probe(ctx context.Context, via Network, t Transaction, found fun
 	ctx, cancel := context.WithTimeout(ctx, t.Service.Verify.Timeout)
 	defer cancel()
 	for _, h := range t.Service.Verify.HTTP {
-		if err := askUntil(ctx, client, h); err != nil {
+		err := askUntil(ctx, client, h)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("%s: no answer within %s", h.URL, t.Service.Verify.Timeout)
+		}
+		if err != nil {
 			return err
 		}
 		found(fmt.Sprintf("%s answers %d", h.URL, h.Status))

@@ -24,11 +24,11 @@ func TestConfirm(t *testing.T) {
 		last        string
 	}{
 		{"yes", "yes\n", 0, "deployed"},
-		{"no", "no\n", 1, "aborted, no changes made"},
-		{"nothing", "\n", 1, "aborted, no changes made"},
-		{"another word", "yellow\n", 1, "aborted, no changes made"},
-		{"end of input", "\x04", 1, "aborted, no changes made"},
-		{"Ctrl-C", "\x03", 130, "aborted, no changes made"},
+		{"no", "no\n", 1, "aborted, no changes made to staging"},
+		{"nothing", "\n", 1, "aborted, no changes made to staging"},
+		{"another word", "yellow\n", 1, "aborted, no changes made to staging"},
+		{"end of input", "\x04", 1, "aborted, no changes made to staging"},
+		{"Ctrl-C", "\x03", 130, "aborted, no changes made to staging"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -177,16 +177,20 @@ func (s *stage) dialog(args ...string) *dialog {
 	return d
 }
 
-// asked waits for the question.
+// asked waits for a question, and wants it to be this one.
 func (d *dialog) asked(question string) {
 	d.s.t.Helper()
-	for !strings.Contains(d.said.String(), question) {
+	for !strings.Contains(d.said.String(), "[y/N] ") {
 		select {
 		case <-d.ended:
 			_ = d.c.Wait()
 			d.s.t.Fatalf("ended without asking %q:\n%s", question, d.said)
 		case <-time.After(10 * time.Millisecond):
 		}
+	}
+	if !strings.Contains(d.said.String(), question) {
+		_ = d.c.Process.Kill()
+		d.s.t.Fatalf("asked something else than %q:\n%s", question, d.said)
 	}
 }
 

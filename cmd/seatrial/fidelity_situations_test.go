@@ -7,9 +7,11 @@ type situation struct {
 	prepare string
 	change  string // the same, after the earlier release
 	unit    string // of the release
+	twin    string // that of a second service in the same situation; none when empty
 	more    string // TOML of the service
 	checks  bool   // plan --checks
 	earlier string // a release that is deployed before
+	locked  string // the reason of a maintenance lock
 	ends    string // refused by the plan, or how the deploy ends; deployed when empty
 	verb    string // what is planned, with --dry-run, and done; deploy when empty
 }
@@ -61,5 +63,9 @@ var situations = []situation{
 	{name: "rollback to nothing", ends: "refused", earlier: goodUnit, unit: goodUnit, verb: "rollback"},
 	{name: "restart", ends: "unchanged", prepare: "new", unit: goodUnit, verb: "restart"},
 	{name: "restart of nothing", ends: "refused", unit: goodUnit, verb: "restart"},
+	{name: "two services", prepare: "old", unit: goodUnit, twin: goodUnit},
+	{name: "two services, one of them dies", ends: "rolled-back", prepare: "old", unit: goodUnit, twin: "[Service]\nExecStart=/bin/sh -c 'exit 3'\n"},
+	{name: "edited, where that is refused", ends: "refused", earlier: goodUnit, change: "printf '# by hand\\n' >>$etc/$u; systemctl daemon-reload", unit: goodUnit, more: "refuse_drift = true"},
+	{name: "under maintenance", ends: "refused", prepare: "old", unit: goodUnit, locked: "new disks"},
 	{name: "an instance of a template", prepare: "mkdir -p $etc", unit: "[Service]\nExecStart=$app --listen=127.0.0.1:$port --version=%i\n", more: "instances = [\"1\"]"},
 }

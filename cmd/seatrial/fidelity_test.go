@@ -179,17 +179,28 @@ type play struct {
 	evidence string
 }
 
+// A player is a service of the play. Its name is part of no other's.
+type player struct {
+	name string
+	port int
+	unit string // of the release
+}
+
+func (p *play) players() []player {
+	all := []player{{p.name, p.port, p.unit}}
+	if p.twin != "" {
+		all = append(all, player{"t" + p.name[1:], p.port + 500, p.twin})
+	}
+	return all
+}
+
 func (p *play) differs(format string, args ...any) {
 	p.wrong = append(p.wrong, fmt.Sprintf(format, args...))
 }
 
 func (p *play) act() {
-	if out, err := p.sh(prelude+p.prepare, p.name, fmt.Sprint(p.port), app); err != nil {
-		p.differs("the situation cannot be prepared: %v: %s", err, out)
-		return
-	}
 	if err := p.before(); err != nil {
-		p.differs("%v", err)
+		p.differs("the situation cannot be prepared: %v", err)
 		return
 	}
 	before := p.look()
@@ -199,44 +210,76 @@ func (p *play) act() {
 	}
 	deployed := p.deploy()
 	after := p.look()
-	if ends := cmp.Or(planned.planned.Outcome, deployed.end.Outcome); ends != cmp.Or(p.ends, "deployed") {
-		p.differs("it ends as %s: that is another situation", ends)
+	for _, s := range p.players() {
+		plan, deploy := planned.of(s.name), deployed.of(s.name)
+		if ends := cmp.Or(plan.planned.Outcome, deploy.end.Outcome); ends != cmp.Or(p.ends, "deployed") {
+			p.differs("%s ends as %s: that is another situation", s.name, ends)
+		}
+		p.wrong = append(p.wrong, compare(plan, deploy, before.of(s.name), after.of(s.name))...)
 	}
-	p.wrong = append(p.wrong, compare(planned, deployed, before, after)...)
 }
 
-// before deploys the earlier release, and puts the inventory of the other one in its place.
+// before makes the situation, deploys the earlier release, and puts the inventory of the other one in its place.
 func (p *play) before() error {
+	if err := p.shell(p.prepare); err != nil {
+		return err
+	}
 	if p.earlier != "" {
 		if err := p.write(p.earlier); err != nil {
 			return err
 		}
-		if got := p.ask("deploy", "lab", "--json"); got.code != 0 {
-			return fmt.Errorf("the earlier release could not be deployed: exit code %d", got.code)
+		if _, code := p.ask("deploy", "lab", "--json"); code != 0 {
+			return fmt.Errorf("the earlier release could not be deployed: exit code %d", code)
 		}
-		if out, err := p.sh(prelude+p.change, p.name, fmt.Sprint(p.port), app); err != nil {
+		if err := p.shell(p.change); err != nil {
+			return err
+		}
+	}
+	if err := p.write(""); err != nil || p.locked == "" {
+		return err
+	}
+	if _, code := p.ask("lock", "lab", "--message", p.locked); code != 0 {
+		return fmt.Errorf("the host could not be locked: exit code %d", code)
+	}
+	return nil
+}
+
+// shell runs a script of the situation for each service.
+func (p *play) shell(script string) error {
+	for _, s := range p.players() {
+		if out, err := p.sh(prelude+script, s.name, fmt.Sprint(s.port), app); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
 	}
-	return p.write(p.unit)
+	return nil
 }
 
+// write makes the inventory and its files, with a certain unit or that of the release.
 func (p *play) write(unit string) error {
-	unit = strings.NewReplacer("$n", p.name, "$port", fmt.Sprint(p.port), "$app", app).Replace(unit)
-	more := strings.NewReplacer("$n", p.name, "$port", fmt.Sprint(p.port)).Replace(p.more)
-	name := p.name + ".service"
-	if strings.Contains(more, "instances") {
-		name = p.name + "@.service"
+	text := p.ssh + fmt.Sprintf("\n[environments.lab]\n[[environments.lab.hosts]]\nname = \"host\"\naddress = %q\n", p.addr)
+	files := map[string]string{}
+	for _, s := range p.players() {
+		fill := strings.NewReplacer("$n", s.name, "$port", fmt.Sprint(s.port), "$app", app).Replace
+		file := s.name + ".service"
+		if strings.Contains(p.more, "instances") {
+			file = s.name + "@.service"
+		}
+		text += fmt.Sprintf("[services.%[1]s]\nunit = %[2]q\nstart_timeout = \"30s\"\n%[3]s\n[services.%[1]s.settle]\nwindow = \"2s\"\nallow_short = true\n",
+			s.name, file, fill(p.more))
+		files[file] = fill(cmp.Or(unit, s.unit))
+		files["rotate.conf"] = fill("/var/log/$n/*.log { weekly }\n")
 	}
-	text := p.ssh + fmt.Sprintf("\n[services.%[1]s]\nunit = %[2]q\nstart_timeout = \"30s\"\n%[3]s\n[services.%[1]s.settle]\nwindow = \"2s\"\nallow_short = true\n"+
-		"[environments.lab]\n[[environments.lab.hosts]]\nname = \"host\"\naddress = %[4]q\n", p.name, name, more, p.addr)
-	return errors.Join(os.WriteFile(filepath.Join(p.dir, "inventory.toml"), []byte(text), 0o600),
-		os.WriteFile(filepath.Join(p.dir, name), []byte(unit), 0o600),
-		os.WriteFile(filepath.Join(p.dir, "rotate.conf"), []byte("/var/log/"+p.name+"/*.log { weekly }\n"), 0o600))
+	files["inventory.toml"] = text
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // plan is what the program says it would do.
-func (p *play) plan() said {
+func (p *play) plan() run {
 	args := []string{"plan", "lab", "--json"}
 	if p.verb != "" {
 		args = []string{p.verb, "lab", "--dry-run", "--json"}
@@ -244,26 +287,31 @@ func (p *play) plan() said {
 	if p.checks {
 		args = append(args, "--checks")
 	}
-	return p.ask(args...)
+	return p.said(p.ask(args...))
 }
 
-func (p *play) deploy() said { return p.ask(cmp.Or(p.verb, "deploy"), "lab", "--json") }
+func (p *play) deploy() run { return p.said(p.ask(cmp.Or(p.verb, "deploy"), "lab", "--json")) }
 
-func (p *play) ask(args ...string) said {
+func (p *play) ask(args ...string) (out string, code int) {
 	out, errs, code := p.run(p.dir, args...)
 	p.evidence += fmt.Sprintf("$ seatrial %s: exit %d\n%s%s", strings.Join(args, " "), code, errs, out)
-	s := said{code: code}
+	return out, code
+}
+
+// said reads what a run printed.
+func (p *play) said(out string, code int) run {
+	r := run{code: code}
 	dec := json.NewDecoder(strings.NewReader(out))
 	for {
 		var line saidLine
 		err := dec.Decode(&line)
 		if errors.Is(err, io.EOF) {
-			return s
+			return r
 		}
 		if err != nil {
-			p.differs("seatrial %s: %v", args[0], err)
-			return s
+			p.differs("not JSON: %v", err)
+			return r
 		}
-		s.take(line)
+		r.lines = append(r.lines, line)
 	}
 }

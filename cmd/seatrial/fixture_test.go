@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +22,10 @@ import (
 var web = lab.Shared{Spec: lab.Spec{Hosts: []lab.HostSpec{{Name: "web-1"}, {Name: "web-2"}, {Name: "web-3"}}}}
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) { // the default
+		_ = flag.Set("test.parallel", "5") // these tests wait for hosts more than they compute
+	}
 	code := web.Run(m)
 	if binary.dir != "" {
 		_ = os.RemoveAll(binary.dir)

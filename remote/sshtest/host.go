@@ -71,7 +71,6 @@ type Host struct {
 	boot     string
 	pids     int
 	ids      int
-	programs programs
 }
 
 // Command is a program of the person's own (not of the simulated system) that a script ran on the host.

@@ -72,28 +72,29 @@ type program struct {
 	stdout, stderr io.Writer
 }
 
-// programs keeps what has been parsed, by text: the product's program is sent again for each locked request.
-type programs struct {
-	mu     sync.Mutex
-	parsed map[[32]byte]*syntax.File
+// parsed keeps what has been parsed, by text: the product's program is sent again for each locked request, and is the same
+// for all hosts. Running a program does not change it.
+var parsed struct {
+	mu    sync.Mutex
+	files map[[sha256.Size]byte]*syntax.File
 }
 
-const maxPrograms = 64
+const maxParsed = 128
 
-func (c *programs) parse(text, name string) (*syntax.File, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func parse(text, name string) (*syntax.File, error) {
+	parsed.mu.Lock()
+	defer parsed.mu.Unlock()
 	key := sha256.Sum256([]byte(text))
-	file := c.parsed[key]
+	file := parsed.files[key]
 	if file == nil {
 		var err error
 		if file, err = syntax.NewParser().Parse(strings.NewReader(text), name); err != nil {
 			return nil, err
 		}
-		if c.parsed == nil || len(c.parsed) >= maxPrograms {
-			c.parsed = map[[32]byte]*syntax.File{}
+		if parsed.files == nil || len(parsed.files) >= maxParsed {
+			parsed.files = map[[sha256.Size]byte]*syntax.File{}
 		}
-		c.parsed[key] = file
+		parsed.files[key] = file
 	}
 	named := *file
 	named.Name = name
@@ -102,7 +103,7 @@ func (c *programs) parse(text, name string) (*syntax.File, error) {
 
 // runShell runs a program as /bin/sh would in process p.
 func (h *Host) runShell(ctx context.Context, p *process, prog program) error {
-	file, err := h.programs.parse(prog.text, prog.name)
+	file, err := parse(prog.text, prog.name)
 	if err != nil {
 		fmt.Fprintln(prog.stderr, err)
 		return interp.ExitStatus(2)
@@ -136,7 +137,7 @@ func (h *Host) execute(ctx context.Context, r *interp.Runner, file *syntax.File,
 			return err
 		}
 	}
-	evaluated, err := h.programs.parse(r.Vars[name].String(), prog.name)
+	evaluated, err := parse(r.Vars[name].String(), prog.name)
 	if err != nil {
 		fmt.Fprintln(prog.stderr, err)
 		return interp.ExitStatus(2)

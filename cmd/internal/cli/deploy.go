@@ -142,7 +142,7 @@ func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, 
 	if hosts := len(run.Ready()); asks && hosts > 0 { // whatever Do would change, somebody has agreed to
 		p.preview(run, v)
 		if !p.ask(c.Context, question(order, hosts)) {
-			return false, p.aborted(c.Context)
+			return false, p.aborted(c.Context, name)
 		}
 	}
 	p.touching.Store(plan.Writes())
@@ -163,8 +163,8 @@ func question(o plans.Order, n int) string {
 }
 
 // aborted is how a run ends that nobody has agreed to.
-func (p *program) aborted(ctx context.Context) error {
-	const text = "aborted, no changes made"
+func (p *program) aborted(ctx context.Context, environment string) error {
+	text := "aborted, no changes made to " + environment
 	if ctx.Err() != nil {
 		ui.Error(p.errs, text, "")
 		return exit(plans.ExitInterrupted)

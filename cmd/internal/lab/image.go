@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const defaultSuite = "bookworm"
@@ -58,15 +60,15 @@ func (i image) directory(packages []string) (string, error) {
 // images returns the directory of each host's image, building what is not
 // there yet.
 func (s *store) images(ctx context.Context, spec Spec) ([]string, error) {
-	var dirs []string
-	for _, host := range spec.Hosts {
-		dir, err := s.image(ctx, host.image())
-		if err != nil {
-			return nil, err
-		}
-		dirs = append(dirs, dir)
+	dirs := make([]string, len(spec.Hosts))
+	var builds errgroup.Group
+	for i, host := range spec.Hosts {
+		builds.Go(func() (err error) {
+			dirs[i], err = s.image(ctx, host.image())
+			return err
+		})
 	}
-	return dirs, nil
+	return dirs, builds.Wait()
 }
 
 // image returns the directory of an image. The first to need it builds it, the
