@@ -76,7 +76,7 @@ restore_files() {
 		[ -n "$path" ] || continue
 		case $path in "$ETC"/*) [ ! -e "$TRIAL/${path##*/}" ] || dirty=yes ;; esac
 		found=$(digest "$path")
-		[ "$found" != "$old" ] || [ -n "${undo-}" ] || continue
+		[ "$found" != "$old" ] || [ -n "${undo-}" ] || renamed_same "$path" || continue
 		[ "$found" = "$old" ] || [ "$found" = "$new" ] || continue # somebody else's, and left alone
 		dirty=yes
 		if [ "$old" = none ]; then
@@ -97,6 +97,9 @@ $files
 END
 	remove_trial
 }
+
+# renamed_same FILE: only its mode or owner was to change, and that has happened. Its stage is gone, so it was renamed.
+renamed_same() { [ "$state/$old" = "REVERTING/$new" ] && [ "$old" != none ] && [ ! -e "$(stage_of "$1")" ]; }
 
 stop_units_of() { # FILE
 	while read -r unit file _ _ enabled; do

@@ -359,6 +359,23 @@ func TestHalfACommit(t *testing.T) {
 		b.runs("")
 		b.expectState("REVERTED")
 	})
+	t.Run("only a mode has changed so far", func(t *testing.T) { // so nothing of the new release is in place: back
+		t.Parallel()
+		b := pair(t, unit("same"), unit("same"), old, fresh)
+		if err := b.host.WriteFile(webPath, []byte(unit("same")), 0o600, "root", "root"); err != nil {
+			t.Fatal(err)
+		}
+		b.upTo("SETTLED")
+		b.writeRecord("COMMITTING")
+		b.rename(webPath)
+		b.must(Rollback{"test"})
+		b.expectState("REVERTED")
+		b.runs(unit("same"))
+		b.unitRuns("worker.service", workerPath, old)
+		if mode, _, _, err := b.host.Stat(webPath); err != nil || mode != 0o600 {
+			t.Errorf("%s has mode %o, %v", webPath, mode, err)
+		}
+	})
 	t.Run("it cannot go forward", func(t *testing.T) {
 		t.Parallel()
 		b := half(t)
