@@ -2,6 +2,7 @@ package plans
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,42 @@ func TestRollbackAfterAFailure(t *testing.T) {
 	}
 	f.expect(f.again(t.Context(), Rollback(), unit("x")), ExitOK, "deployed")
 	f.runs("web-1", unit("old"))
+}
+
+// Five good releases are kept and five bad ones, and a rollback passes over the bad.
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	f := short(t, 1, unit("old"), unit("good 0"))
+	f.clock()
+	var want []string
+	for i := range 7 {
+		f.expect(f.again(t.Context(), Deploy(), unit(fmt.Sprintf("good %d", i))), ExitOK, "deployed")
+		want = append(want, f.result("web-1").Release)
+	}
+	want = want[2:]
+	for i := range 6 {
+		f.expect(f.again(t.Context(), Deploy(), unit(fmt.Sprintf("--crash-after=1s bad %d", i))), ExitFailed, "rolled-back")
+	}
+	const releases = "/var/lib/seatrial/web/releases/"
+	var good []string
+	bad := 0
+	for _, path := range f.hosts["web-1"].List(releases) {
+		id, file, _ := strings.Cut(strings.TrimPrefix(path, releases), "/")
+		switch text, err := f.hosts["web-1"].ReadFile(path); {
+		case file != "web.service":
+		case err != nil:
+			t.Fatal(err)
+		case strings.Contains(string(text), "bad"):
+			bad++
+		default:
+			good = append(good, id)
+		}
+	}
+	if !slices.Equal(good, want) || bad != 5 {
+		t.Errorf("kept are the good %v and %d bad ones, want %v and 5", good, bad, want)
+	}
+	f.expect(f.again(t.Context(), Rollback(), unit("x")), ExitOK, "deployed")
+	f.runs("web-1", unit("good 5"))
 }
 
 func TestRestartPlan(t *testing.T) {

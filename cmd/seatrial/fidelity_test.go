@@ -69,7 +69,7 @@ func TestFidelity(t *testing.T) {
 		t.Run(h.Name, func(t *testing.T) {
 			t.Parallel()
 			part := situations
-			if !strings.HasPrefix(os.Getenv("SEATRIAL_MATRIX"), "full") {
+			if !full() {
 				part = nil
 				for j := 3 * i; j < len(situations); j += 3 * len(suites) {
 					part = append(part, situations[j])

@@ -24,7 +24,7 @@ var web = lab.Shared{Spec: lab.Spec{Hosts: []lab.HostSpec{{Name: "web-1"}, {Name
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if flag.Lookup("test.parallel").Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) { // the default
-		_ = flag.Set("test.parallel", "5") // these tests wait for hosts more than they compute
+		_ = flag.Set("test.parallel", "4") // these tests wait for hosts more than they compute
 	}
 	code := web.Run(m)
 	if binary.dir != "" {
@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(code)
 }
+
+// full says that all is wanted, however long it takes.
+func full() bool { return strings.HasPrefix(os.Getenv("SEATRIAL_MATRIX"), "full") }
 
 // binary is the product, built once.
 var binary struct {

@@ -17,7 +17,7 @@ import (
 func TestOddHosts(t *testing.T) {
 	t.Parallel()
 	suites := []string{"bookworm"}
-	if os.Getenv("SEATRIAL_MATRIX") == "full" {
+	if full() {
 		suites = []string{"bullseye", "bookworm", "trixie"}
 	}
 	for _, suite := range suites {
@@ -375,6 +375,9 @@ func oldUnitUnhealthy(o *odd) {
 
 // Five good releases are kept and five bad ones; a rollback passes over the bad.
 func retention(o *odd) {
+	if !full() {
+		o.t.Skip("many deploys; plans does the same on embedded hosts. SEATRIAL_MATRIX=full")
+	}
 	o.window = "1s"
 	good := func(i int) string { return fmt.Sprintf("/bin/sleep 20000%d", i) }
 	for i := range 8 {
