@@ -52,6 +52,7 @@ var sampled = map[string]string{
 	"clock set forward by a day": "bullseye", "sshd restarted": "bookworm", "ssh sessions killed": "trixie",
 	"daemon-reload storm": "bullseye", "daemon-reexec storm": "bookworm", "host rebooted": "bullseye", "power lost": "bookworm",
 	"controller killed at a random moment": "bullseye", "guard killed": "bookworm", "guard killed, then the controller": "trixie",
+	"controller killed at an event": "trixie", "rollback killed at a command": "bullseye", "guard killed at a command": "bookworm",
 	"unit stop by somebody else": "bookworm", "unit restart by somebody else": "trixie",
 }
 
