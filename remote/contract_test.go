@@ -437,7 +437,7 @@ func TestWriteOutlivesTheConnection(t *testing.T) {
 	_, err := h.Do(t.Context(), []Request{{"a", "child", []string{"x"}}, {"a", "file", []string{file, "1"}}},
 		func(Reply) { proxy.Cut() })
 	wantError(t, err, ErrLost)
-	for range 100 {
+	for range 400 {
 		if content, _ := os.ReadFile(file); string(content) == "done" {
 			return
 		}

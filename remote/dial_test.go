@@ -17,7 +17,7 @@ func plainHost(t testing.TB, addr string) Host {
 	file, _ := newKey(t, t.TempDir(), "id")
 	return Host{
 		Name: "web-1", Address: addr, User: "root", IdentityFiles: []string{file},
-		KnownHosts: []string{"/dev/null"}, ConnectTimeout: 10 * time.Second,
+		KnownHosts: []string{"/dev/null"}, ConnectTimeout: time.Minute,
 	}
 }
 

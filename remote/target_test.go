@@ -51,7 +51,7 @@ func (h *target) host(t testing.TB) Host {
 	t.Helper()
 	return Host{
 		Name: "web-1", Address: h.addr, User: h.user, IdentityFiles: []string{h.keyFile},
-		KnownHosts: []string{h.known(t)}, ConnectTimeout: 10 * time.Second,
+		KnownHosts: []string{h.known(t)}, ConnectTimeout: time.Minute,
 	}
 }
 
