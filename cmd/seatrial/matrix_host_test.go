@@ -98,10 +98,11 @@ func (m *matrix) storm(h *lab.Host, command string, k kind, only int) *round {
 const beginStorm = `touch /run/storm
 systemd-run --quiet --collect --unit=storm sh -c 'while [ -e /run/storm ]; do /usr/bin/systemctl $1 && echo >>/run/storm.count; sleep $2; done' storm "$1" "$2"`
 
-// endStorm proves that there was one.
-const endStorm = `rm /run/storm
+// endStorm ends it, once it was one.
+const endStorm = `until [ "$(wc -l </run/storm.count)" -ge 4 ]; do sleep 0.2; done
+rm /run/storm
 while [ "$(pgrep -fc '[s]torm daemon-re')" != 0 ]; do sleep 0.2; done
-[ "$(wc -l </run/storm.count)" -ge 4 ] && rm /run/storm.count`
+rm /run/storm.count`
 
 // The wall clock of the host jumps by a day. Every other controller dies in that moment (in the sample: on one of the two
 // occasions).
