@@ -99,10 +99,10 @@ const beginStorm = `touch /run/storm
 systemd-run --quiet --collect --unit=storm sh -c 'while [ -e /run/storm ]; do /usr/bin/systemctl $1 && echo >>/run/storm.count; sleep $2; done' storm "$1" "$2"`
 
 // endStorm ends it, once it was one.
-const endStorm = `until [ "$(wc -l </run/storm.count)" -ge 4 ]; do sleep 0.2; done
+const endStorm = `for wait in $(seq 300); do [ "$(wc -l </run/storm.count)" -lt 4 ] || break; sleep 0.2; done
 rm /run/storm
 while [ "$(pgrep -fc '[s]torm daemon-re')" != 0 ]; do sleep 0.2; done
-rm /run/storm.count`
+[ "$(wc -l </run/storm.count)" -ge 4 ] && rm /run/storm.count`
 
 // The wall clock of the host jumps by a day. Every other controller dies in that moment (in the sample: on one of the two
 // occasions).
