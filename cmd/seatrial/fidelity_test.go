@@ -40,7 +40,7 @@ func TestFidelityEmbedded(t *testing.T) {
 		t.Run(s.systemd, func(t *testing.T) {
 			t.Parallel()
 			part := situations
-			if !full() && i != 1 {
+			if !lab.Full() && i != 1 {
 				part = every(3, i, situations)
 			}
 			fidelity(t, embeddedGround(t, s.systemd), part)
@@ -73,7 +73,7 @@ func TestFidelity(t *testing.T) {
 		t.Run(h.Name, func(t *testing.T) {
 			t.Parallel()
 			part := situations
-			if !full() {
+			if !lab.Full() {
 				part = every(4*len(suites), 4*i, situations)
 			}
 			fidelity(t, ground{kind: "systemd " + suites[i].systemd, ssh: l.InventorySSH(), addr: h.Addr, sh: h.Sh,

@@ -33,9 +33,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// full says that all is wanted, however long it takes.
-func full() bool { return strings.HasPrefix(os.Getenv("SEATRIAL_MATRIX"), "full") }
-
 // binary is the product, built once.
 var binary struct {
 	once sync.Once

@@ -44,7 +44,7 @@ func (m *matrix) controllerKilled() []part {
 			after := rand.N(6 * time.Second)
 			x.what = fmt.Sprintf("kill -9 after %s", after)
 			parts = append(parts, part{x, func() {
-				x.killed(func(c *controller) bool { time.Sleep(after); c.kill(); <-c.ended; return c.outcome() == "" }, j/int(kinds)%2 == 0)
+				x.killed(func(c *controller) bool { time.Sleep(after); c.kill(); <-c.ended; return c.outcome() == "" }, j/int(kinds)%2 == 1)
 			}})
 		}
 	}

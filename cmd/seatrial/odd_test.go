@@ -17,7 +17,7 @@ import (
 func TestOddHosts(t *testing.T) {
 	t.Parallel()
 	suites := []string{"bookworm"}
-	if full() {
+	if lab.Full() {
 		suites = []string{"bullseye", "bookworm", "trixie"}
 	}
 	for _, suite := range suites {
@@ -375,7 +375,7 @@ func oldUnitUnhealthy(o *odd) {
 
 // Five good releases are kept and five bad ones; a rollback passes over the bad.
 func retention(o *odd) {
-	if !full() {
+	if !lab.Full() {
 		o.t.Skip("many deploys; plans does the same on embedded hosts. SEATRIAL_MATRIX=full")
 	}
 	o.window = "1s"

@@ -51,3 +51,7 @@ func missing(suites []string) []string {
 	}
 	return missing
 }
+
+// Full says that all is to be tested, however long it takes:
+// SEATRIAL_MATRIX=full, or full and which faults.
+func Full() bool { return strings.HasPrefix(os.Getenv("SEATRIAL_MATRIX"), "full") }
