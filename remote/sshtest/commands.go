@@ -59,7 +59,7 @@ func exitIf(failed bool) error {
 	return nil
 }
 
-func (c *call) path(p string) string { return join(c.dir, p) }
+func (c *call) path(p string) string { return placed(c.ctx, join(c.dir, p)) }
 
 // input is standard input, which may be closed.
 func (c *call) input() ([]byte, error) {

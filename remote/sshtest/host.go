@@ -60,6 +60,7 @@ type Host struct {
 
 	mu       sync.Mutex // guards everything below, nodes of the tree and units
 	tree     *tree
+	unshared int // mount namespaces so far
 	clock    *clock
 	systemd  *manager
 	journal  []line

@@ -12,7 +12,7 @@ import (
 // open serves the shell's redirections.
 func (h *Host) open(ctx context.Context, path string, flag int, perm os.FileMode) (io.ReadWriteCloser, error) {
 	p := masked(ctx)
-	full := join(dirOf(ctx), path)
+	full := placed(ctx, join(dirOf(ctx), path))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if flag&(os.O_WRONLY|os.O_RDWR) == 0 {
@@ -137,10 +137,10 @@ func (device) Read([]byte) (int, error)    { return 0, io.EOF }
 func (device) Write(b []byte) (int, error) { return len(b), nil }
 func (device) Close() error                { return nil }
 
-func (h *Host) readDir(_ context.Context, path string) ([]fs.DirEntry, error) {
+func (h *Host) readDir(ctx context.Context, path string) ([]fs.DirEntry, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n, err := h.tree.get(unixPath(path), true)
+	n, err := h.tree.get(placed(ctx, unixPath(path)), true)
 	if err != nil {
 		return nil, pathError("open", path, err)
 	}
@@ -154,10 +154,10 @@ func (h *Host) readDir(_ context.Context, path string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
-func (h *Host) stat(_ context.Context, path string, follow bool) (fs.FileInfo, error) {
+func (h *Host) stat(ctx context.Context, path string, follow bool) (fs.FileInfo, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	at, err := h.tree.find(unixPath(path), follow)
+	at, err := h.tree.find(placed(ctx, unixPath(path)), follow)
 	if err == nil && at.node == nil {
 		err = noEntry()
 	}
@@ -170,7 +170,7 @@ func (h *Host) stat(_ context.Context, path string, follow bool) (fs.FileInfo, e
 func (h *Host) access(ctx context.Context, path string, mode interp.AccessMode) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n, err := h.tree.get(unixPath(path), true)
+	n, err := h.tree.get(placed(ctx, unixPath(path)), true)
 	if err == nil && !processOf(ctx).may(n, fs.FileMode(mode)) {
 		err = denied()
 	}

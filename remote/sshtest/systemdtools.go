@@ -113,7 +113,7 @@ func systemdAnalyze(c *call) error {
 	defer c.h.mu.Unlock()
 	bad := 0
 	for _, file := range words[1:] {
-		if !c.verify(c.path(file)) {
+		if !c.verify(file) {
 			bad++
 		}
 	}
@@ -123,7 +123,7 @@ func systemdAnalyze(c *call) error {
 // verify prints what is wrong with one file, and says whether it may be installed.
 func (c *call) verify(file string) bool {
 	name := path.Base(file)
-	data, err := c.h.tree.read(file)
+	data, err := c.h.tree.read(c.path(file))
 	switch {
 	case err != nil:
 		_ = c.plainly("Failed to prepare filename %s: %v", file, err)
