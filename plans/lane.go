@@ -29,11 +29,12 @@ type lane struct {
 	refusal []steps.Refusal
 
 	failure     *failure
-	locked      bool   // another run holds the lease
-	touched     bool   // what runs on the host may be the new release
-	checked     bool   // Inspect ran the checks
-	drifted     string // diff from the release that was committed last, if Inspect found one
-	verified    bool   // what runs on the host has settled and verified
+	locked      bool    // another run holds the lease
+	touched     bool    // what runs on the host may be the new release
+	checked     bool    // Inspect ran the checks
+	linted      replies // what a lint said that was asked for together with the facts
+	drifted     string  // diff from the release that was committed last, if Inspect found one
+	verified    bool    // what runs on the host has settled and verified
 	committed   bool
 	invocations map[string]string // of the starts that we caused
 	off         *answer           // of the host, when ctx ended and the transaction was called off
@@ -83,7 +84,11 @@ func (l *lane) exitCode() int {
 // survey connects and takes the facts. Its refusals end the lane before anything is changed.
 func (l *lane) survey(ctx context.Context) {
 	l.emit(Event{Type: HostStarted})
-	facts, err := l.connect(ctx)
+	var also []remote.Request
+	if o := l.run.Order; o.Preview && o.Plan.brings() {
+		also = append(also, steps.LintRequest(l.tx.Service))
+	}
+	facts, err := l.connect(ctx, also...)
 	if ctx.Err() != nil {
 		l.result.Text = interrupted
 		l.end(SkippedHost)
@@ -107,13 +112,13 @@ func (l *lane) survey(ctx context.Context) {
 	l.refuse()
 }
 
-// connect opens the connection and the helper. The facts ride along.
-func (l *lane) connect(ctx context.Context) (steps.Facts, error) {
+// connect opens the connection and the helper. The facts ride along, and the lint of a preview after them.
+func (l *lane) connect(ctx context.Context, lint ...remote.Request) (steps.Facts, error) {
 	conn, err := l.run.runner.Connect(ctx, l.host)
 	if err != nil {
 		return steps.Facts{}, err
 	}
-	helper, err := conn.Helper(ctx, steps.Program(), []remote.Request{steps.FactsRequest(l.tx.Service)})
+	helper, err := conn.Helper(ctx, steps.Program(), append([]remote.Request{steps.FactsRequest(l.tx.Service)}, lint...))
 	if err != nil {
 		_ = conn.Close()
 		return steps.Facts{}, err
@@ -121,7 +126,10 @@ func (l *lane) connect(ctx context.Context) (steps.Facts, error) {
 	l.conn, l.helper = conn, helper
 	var text string
 	results, err := helper.First(ctx, func(r remote.Reply) {
-		if r.Key == "facts" {
+		switch {
+		case r.Request > 0:
+			l.linted = append(l.linted, remote.Reply{Key: r.Key, Text: r.Text})
+		case r.Key == "facts":
 			text = r.Text
 		}
 	})
@@ -218,13 +226,16 @@ func (l *lane) looked(ctx context.Context) {
 }
 
 // phase does the steps of one phase. Cancelling ctx calls the transaction off; a step on the host is never cut short.
-func (l *lane) phase(ctx context.Context, p Phase) {
+func (l *lane) phase(ctx context.Context, p Phase) { l.walk(ctx, p, l.asker()) }
+
+// walk is phase with another one to ask.
+func (l *lane) walk(ctx context.Context, p Phase, asked asker) {
 	if l.failure != nil || l.result.Outcome != "" || ctx.Err() != nil {
 		return
 	}
 	work := context.WithoutCancel(ctx)
 	var stop sync.WaitGroup
-	w := newWalk(l, p)
+	w := newWalk(l, p, asked)
 	quit, calledOff := make(chan struct{}), false
 	stop.Go(func() {
 		select {
@@ -258,6 +269,19 @@ func (l *lane) asker() asker {
 		return through(l.helper)
 	}
 	return l.helper
+}
+
+// replies to one request that have come before anybody went on to it.
+type replies []remote.Reply
+
+// Do implements asker.
+func (rs replies) Do(_ context.Context, batch []remote.Request, each func(remote.Reply)) ([]remote.Result, error) {
+	if len(batch) > 0 {
+		for _, r := range rs {
+			each(r)
+		}
+	}
+	return nil, nil
 }
 
 // evidence fetches the journal of the start that failed, before a rollback buries it.

@@ -152,6 +152,9 @@ func (p Plan) phase(name string) Phase {
 	return Phase{}
 }
 
+// brings reports whether the plan installs the inventory's files, and not those of an older release.
+func (p Plan) brings() bool { return p.commits() && p.Name != Rollback().Name }
+
 // commits reports whether the plan ends in a release being installed.
 func (p Plan) commits() bool {
 	for _, s := range p.phase(Keep).Steps {

@@ -85,24 +85,32 @@ func (l *lane) unknowable(plan Plan) []string {
 // Inspect asks the hosts for what a preview shows beyond the facts: systemd's lint of new units, the content that has
 // drifted, and with checks the inventory's checks. It only reads. What would make the plan fail is a refusal.
 func (r *Run) Inspect(ctx context.Context, checks bool) {
-	var look Phase
-	if checks { // first, as in the plan
-		look.Steps = append(look.Steps, steps.HealthCheck{})
-	}
-	if r.Order.Plan.commits() {
-		look.Steps = append(look.Steps, steps.Lint{})
-	}
 	r.each(r.lanes, func(l *lane) {
 		l.readDrift(ctx)
-		if l.result.Outcome != "" || look.Steps == nil {
+		if l.result.Outcome != "" {
 			return
 		}
-		l.phase(ctx, look)
-		l.checked = checks
+		if checks { // first, as in the plan
+			l.phase(ctx, Phase{Steps: []steps.Step{steps.HealthCheck{}}})
+			l.checked = true
+		}
+		if r.Order.Plan.commits() {
+			l.lint(ctx)
+		}
 		if l.failure != nil {
 			l.end(Refused)
 		}
 	})
+}
+
+// lint says what systemd has found in the new units, and asks for it unless that is known by now.
+func (l *lane) lint(ctx context.Context) {
+	lint := Phase{Steps: []steps.Step{steps.Lint{}}}
+	if l.linted != nil {
+		l.walk(ctx, lint, l.linted)
+	} else {
+		l.phase(ctx, lint)
+	}
 }
 
 // readDrift fetches the release that was committed last, where something differs from it.

@@ -57,6 +57,7 @@ type Order struct {
 	Require     []*inventory.Environment // where a release must have been committed before
 	Saved       *Saved                   // the saved plan that is applied; nil: none
 	Label       string                   // for Deploy: what people call the release, one word; may be empty
+	Preview     bool                     // Inspect will follow: what it wants to know is asked together with the facts
 }
 
 // Run is one run of a plan: one lane for each service on each host. Survey makes it, Do carries it out.

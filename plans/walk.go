@@ -15,6 +15,7 @@ import (
 // are the same as if each step had been asked alone.
 type walk struct {
 	lane   *lane
+	asked  asker
 	steps  []steps.Step
 	batch  []remote.Request
 	owner  []int // request -> step
@@ -29,8 +30,8 @@ type walk struct {
 	own    func()
 }
 
-func newWalk(l *lane, p Phase) *walk {
-	w := &walk{lane: l, steps: p.Steps, first: make([]int, len(p.Steps)), left: make([]int, len(p.Steps)), owned: make(chan struct{})}
+func newWalk(l *lane, p Phase, asked asker) *walk {
+	w := &walk{lane: l, asked: asked, steps: p.Steps, first: make([]int, len(p.Steps)), left: make([]int, len(p.Steps)), owned: make(chan struct{})}
 	w.own = sync.OnceFunc(func() { close(w.owned) })
 	if l.lease != nil {
 		w.own()
@@ -60,7 +61,7 @@ func (w *walk) do(ctx context.Context) error {
 	defer cancel()
 	defer w.own()
 	w.start()
-	if _, err := w.lane.asker().Do(ctx, w.batch, w.reply); err != nil {
+	if _, err := w.asked.Do(ctx, w.batch, w.reply); err != nil {
 		w.finish(Failed, "connection lost, outcome unknown")
 		return err
 	}

@@ -19,13 +19,18 @@ func (s Lint) Requests(t Transaction) []remote.Request {
 	if !t.Facts.Analyze {
 		return nil
 	}
-	return []remote.Request{t.request(s.Name(), "lint", filesOf(t)...)}
+	return []remote.Request{LintRequest(t.Service)}
+}
+
+// LintRequest asks for the lint of these files. It needs no facts, so it can be sent together with FactsRequest.
+func LintRequest(s Service) remote.Request {
+	return remote.Request{Step: Lint{}.Name(), Verb: "lint", Args: append([]string{s.Name}, filesOf(s)...)}
 }
 
 // filesOf is each path with its content.
-func filesOf(t Transaction) []string {
+func filesOf(s Service) []string {
 	var words []string
-	for _, f := range t.Service.Files {
+	for _, f := range s.Files {
 		words = append(words, f.Path, string(f.Content))
 	}
 	return words

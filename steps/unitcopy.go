@@ -39,5 +39,5 @@ func (s UnitCopy) Preview(t Transaction) []Line {
 
 // Requests implements Step.
 func (s UnitCopy) Requests(t Transaction) []remote.Request {
-	return []remote.Request{t.request(s.Name(), "unit_copy", append([]string{t.Token}, filesOf(t)...)...)}
+	return []remote.Request{t.request(s.Name(), "unit_copy", append([]string{t.Token}, filesOf(t.Service)...)...)}
 }

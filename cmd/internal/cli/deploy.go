@@ -122,6 +122,7 @@ func (p *program) attempt(c *cli.Context, plan plans.Plan, name string, v view, 
 	}
 	order.To = c.String("to")
 	asks := asks(c, order)
+	order.Preview = asks || c.Bool("dry-run")
 	run := p.runner(inv, v.show).Survey(c.Context, order)
 	defer run.Close()
 	if c.Bool("dry-run") {

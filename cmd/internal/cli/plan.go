@@ -40,6 +40,7 @@ func (p *program) plan(c *cli.Context) error {
 	if c.IsSet("out") && c.String("out") == "" {
 		return &usageError{"--out is empty: it wants the name of a file", "seatrial plan " + names[0] + " --out FILE"}
 	}
+	order.Preview = true
 	show, style := p.display(c)
 	run := p.runner(inv, show).Survey(c.Context, order)
 	defer run.Close()
