@@ -163,18 +163,20 @@ func explainDial(ctx context.Context, end *endpoint, err error) *Error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return &Error{Host: end.name, Op: "connect", Err: ctx.Err()}
 	}
-	detail := err.Error()
+	detail, hint := err.Error(), "is the host up, with sshd at this address and port?"
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
 	case ctx.Err() != nil:
 		detail = fmt.Sprintf("%s: no answer within %v", end.address(), end.timeout)
+		hint = "is the host up, and does every firewall on the way let this machine in?"
 	case errors.As(err, &dns):
 		detail = fmt.Sprintf("no address for %s: %s", end.host, dns.Err)
+		hint = "is the name right? `address` in the inventory, or HostName in ~/.ssh/config, says where the host is"
 	case errors.As(err, &op):
 		detail = fmt.Sprintf("%s: %v", end.address(), op.Err)
 	}
-	e := end.fail("connect", ErrUnreachable, detail, "")
+	e := end.fail("connect", ErrUnreachable, detail, hint)
 	e.cause, e.again = err, dns == nil || dns.IsTemporary
 	return e
 }
@@ -235,7 +237,7 @@ func (f *failedHandshake) noGreeting() *Error {
 	said := f.raw.text()
 	switch {
 	case said != "":
-		return f.end.fail("connect", ErrUnreachable, "what listens at "+f.end.address()+" is not an SSH server: "+printable(said, 80), "")
+		return f.end.fail("connect", ErrUnreachable, "what listens at "+f.end.address()+" is not an SSH server: "+printable(said, 80), "is the port right?")
 	case f.ctx.Err() != nil:
 		detail := fmt.Sprintf("%s accepted the connection and said nothing for %v", f.end.address(), f.end.timeout)
 		return f.end.fail("connect", ErrUnreachable, detail, "")
