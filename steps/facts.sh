@@ -78,29 +78,38 @@ facts_one() {
 
 facts_run() {
 	printf '@unit\nunit=%s\n' "$1"
-	properties=$(export TZ=UTC && sc show -p LoadState,ActiveState,SubState,Type,Result,NRestarts,MainPID,InvocationID,FragmentPath,DropInPaths,UnitFileState,NeedDaemonReload,TriggeredBy,Job,ActiveEnterTimestamp -- "$1")
-	case $properties in *LoadState=not-found*) properties="$properties
-DropInPaths=$(facts_dropins "$1")" ;; esac
-	printf '%s\n' "$properties"
-	printf '%s\n' "$properties" | while IFS='=' read -r key value; do
-		[ "$key" = DropInPaths ] || continue
-		for dropin in $value; do
-			[ ! -f "$dropin" ] || printf '@file\npath=%s\ndigest=%s\n' "$dropin" "$(digest "$dropin")"
-		done
-	done
+	properties=$(export TZ=UTC && sc show -p Names,LoadState,ActiveState,SubState,Type,Result,NRestarts,MainPID,InvocationID,FragmentPath,UnitFileState,NeedDaemonReload,TriggeredBy,Job,ActiveEnterTimestamp -- "$1")
+	names=''
+	while IFS='=' read -r key value; do [ "$key" != Names ] || names=$value; done <<END
+$properties
+END
+	dropins=$(facts_dropins "$1" "$names")
+	printf '%s\nDropInPaths=%s\n' "$properties" "$dropins"
+	for dropin in $dropins; do printf '@file\npath=%s\ndigest=%s\n' "$dropin" "$(digest "$dropin")"; done
 }
 
-# facts_dropins UNIT: those that wait for a unit which is not there yet; systemd does not tell of them.
+# facts_dropins UNIT "NAME...": those that apply once systemd has read them, which a deploy makes it do: it does not tell of those that
+# are newer than its last reload, nor of any that waits for a unit which is not there yet. Of one name the first counts.
 facts_dropins() {
-	type=${1##*.} stem=${1%.*} names="$1 ${1##*.}"
+	type=${1##*.} stem=${1%.*} names="$1 $2" seen=' '
 	case $stem in *@?*) stem=${stem%%@*}@ names="$names $stem.$type" ;; esac
 	while case $stem in *-*) ;; *) false ;; esac do
 		stem=${stem%-*} names="$names $stem-.$type"
 	done
-	for directory in "$ETC" /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system; do
-		for name in $names; do
+	facts_dropins_of "$names"
+	facts_dropins_of "$type"
+}
+
+facts_dropins_of() { # "NAME..."
+	for directory in /etc/systemd/system.control "$TRIAL" /run/systemd/transient /run/systemd/generator.early "$ETC" \
+		/etc/systemd/system.attached /run/systemd/system /run/systemd/system.attached /run/systemd/generator \
+		/usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system /run/systemd/generator.late; do
+		for name in $1; do
+			[ -d "$directory/$name.d" ] || continue
 			for dropin in "$directory/$name.d"/*.conf; do
-				[ ! -f "$dropin" ] || printf '%s ' "$dropin"
+				case $seen in *" ${dropin##*/} "*) continue ;; esac
+				[ ! -e "$dropin" ] || seen="$seen${dropin##*/} "
+				[ ! -f "$dropin" ] || [ ! -s "$dropin" ] || printf '%s ' "$dropin"
 			done
 		done
 	done

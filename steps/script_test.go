@@ -126,8 +126,8 @@ func TestFactsOfOddPlaces(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, "", unit("new"))
 		b.tx.Service.Runs = []Run{{"a-b@1.service", webPath}}
-		want := "/etc/systemd/system/a-b@1.service.d/1.conf /etc/systemd/system/service.d/2.conf /etc/systemd/system/a-b@.service.d/3.conf " +
-			"/etc/systemd/system/a-.service.d/4.conf /usr/lib/systemd/system/a-b@.service.d/5.conf "
+		want := "/etc/systemd/system/a-b@1.service.d/1.conf /etc/systemd/system/a-b@.service.d/3.conf " +
+			"/etc/systemd/system/a-.service.d/4.conf /usr/lib/systemd/system/a-b@.service.d/5.conf /etc/systemd/system/service.d/2.conf "
 		for _, path := range strings.Fields(want + "/etc/systemd/system/a.service.d/no.conf /etc/systemd/system/a-.socket.d/no.conf /etc/systemd/system/a-.service.d/no") {
 			b.put(path, "[Service]\n")
 		}
@@ -137,6 +137,18 @@ func TestFactsOfOddPlaces(t *testing.T) {
 		}
 		if f.File("/etc/systemd/system/a-.service.d/4.conf").Digest == none {
 			t.Error("a drop-in has no digest")
+		}
+	})
+	t.Run("drop-ins of a unit that systemd has loaded", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, unit("old"), unit("new"))
+		const etc, lib = "/etc/systemd/system/web.service.d/", "/usr/lib/systemd/system/web.service.d/"
+		for _, path := range []string{etc + "new.conf", lib + "new.conf", lib + "empty.conf", lib + "more.conf"} {
+			b.put(path, "[Service]\n")
+		}
+		b.put(etc+"empty.conf", "") // it takes the one of the distribution away
+		if got, want := b.facts().Units["web.service"]["DropInPaths"], etc+"new.conf "+lib+"more.conf "; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	})
 }

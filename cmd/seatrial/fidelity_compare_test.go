@@ -44,6 +44,7 @@ type saidLine struct {
 	}
 	Units []struct {
 		Unit, Start, Process string
+		DropIns              []string `json:"drop_ins"`
 		Enable               bool
 	}
 	Lines []struct {
@@ -98,7 +99,7 @@ for f in /etc/systemd/system/$1* /etc/systemd/system/.seatrial-$1* /etc/systemd/
 	fi
 done
 for unit in $1.service $1@1.service; do
-	systemctl show -p LoadState,ActiveState,InvocationID,MainPID,UnitFileState -- $unit | sort | while read -r line; do printf 'unit %s %s\n' "$unit" "$line"; done
+	systemctl show -p LoadState,ActiveState,InvocationID,MainPID,UnitFileState,DropInPaths -- $unit | sort | while read -r line; do printf 'unit %s %s\n' "$unit" "$line"; done
 done
 `
 
@@ -316,6 +317,9 @@ func (c *comparison) units() (enables bool) {
 		if kept := was["UnitFileState"]; !u.Enable && kept != "" && is["UnitFileState"] != kept {
 			c.differs("%s: UnitFileState was %q, is %q", u.Unit, kept, is["UnitFileState"])
 		}
+		if read := strings.Fields(is["DropInPaths"]); !slices.Equal(slices.Sorted(slices.Values(u.DropIns)), slices.Sorted(slices.Values(read))) {
+			c.differs("%s: plan says that drop-ins %q apply, systemd has %q", u.Unit, u.DropIns, read)
+		}
 		enables = enables || u.Enable
 	}
 	return enables
@@ -372,6 +376,7 @@ func TestFidelityFindsDifferences(t *testing.T) {
 		"not started": func(_, _ *said, b, a picture) {
 			a.units["fxx.service"]["InvocationID"] = b.units["fxx.service"]["InvocationID"]
 		},
+		"drop-in": func(_, _ *said, _, a picture) { a.units["fxx.service"]["DropInPaths"] = "/x.conf" },
 		"process": func(_, _ *said, b, _ picture) { b.units["fxx.service"]["MainPID"] = "1" },
 		"refused": func(p, _ *said, _, _ picture) { p.planned.Outcome = "refused" },
 		"restarted all the same": func(p, d *said, _, _ picture) {
