@@ -19,12 +19,13 @@ import (
 )
 
 // web are three plain hosts for all scenarios; each scenario has a service of its own, so they run side by side.
+// One that is about a single host has a single one, unless SEATRIAL_MATRIX=full.
 var web = lab.Shared{Spec: lab.Spec{Hosts: []lab.HostSpec{{Name: "web-1"}, {Name: "web-2"}, {Name: "web-3"}}}}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if flag.Lookup("test.parallel").Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) { // the default
-		_ = flag.Set("test.parallel", "4") // these tests wait for hosts more than they compute
+		_ = flag.Set("test.parallel", "3") // these tests wait for hosts, which poll: more at once take longer
 	}
 	code := web.Run(m)
 	if binary.dir != "" {
@@ -61,6 +62,7 @@ func seatrial(t *testing.T) string {
 type scenario struct {
 	t       *testing.T
 	lab     *lab.Lab
+	hosts   []*lab.Host
 	name    string // of the service; its unit is NAME.service
 	port    int
 	dir     string
@@ -73,14 +75,28 @@ type scenario struct {
 
 const app = "/usr/local/bin/app.pl"
 
+// newScenario is one on all three hosts.
 func newScenario(t *testing.T, name string, port int) *scenario {
 	t.Helper()
-	s := &scenario{t: t, lab: web.Lab(t), name: name, port: port, dir: t.TempDir(), window: "3s", start: "10s"}
+	return scenarioOn(t, web.Lab(t), name, port)
+}
+
+// on narrows a scenario that is about one host only to this one.
+func (s *scenario) on(host string) *scenario {
+	if !lab.Full() {
+		s.hosts = []*lab.Host{s.lab.Host(host)}
+	}
+	return s
+}
+
+func scenarioOn(t *testing.T, l *lab.Lab, name string, port int) *scenario {
+	t.Helper()
+	s := &scenario{t: t, lab: l, hosts: l.Hosts, name: name, port: port, dir: t.TempDir(), window: "3s", start: "10s"}
 	text, err := os.ReadFile("testdata/app.pl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range s.lab.Hosts {
+	for _, h := range s.hosts {
 		if err := h.Put(app, string(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +135,7 @@ contains = '"ok": true'
 [environments.lab.rollout]
 %[6]s
 `, s.name, s.start, s.window, s.port, s.extra, s.rollout, units)
-	for _, h := range s.lab.Hosts {
+	for _, h := range s.hosts {
 		text += fmt.Sprintf("[[environments.lab.hosts]]\nname = %q\naddress = %q\n", h.Name, h.Addr)
 	}
 	s.file("inventory.toml", text)
@@ -214,6 +230,16 @@ func (r result) outcomes() map[string]string {
 	return all
 }
 
+func (r result) allRolledBack(hosts []*lab.Host) {
+	r.t.Helper()
+	got := r.outcomes()
+	for _, h := range hosts {
+		if got[h.Name] != "rolled-back" {
+			r.t.Errorf("seatrial %s: %s is %q, want rolled-back", r.description, h.Name, got[h.Name])
+		}
+	}
+}
+
 // sh is what a script says on the host, without the last newline.
 func sh(t *testing.T, h *lab.Host, script string) string {
 	t.Helper()
@@ -256,10 +282,10 @@ systemctl show -p ActiveState,NeedDaemonReload,FragmentPath -- %[1]s`, name, s.n
 	return wrong
 }
 
-// is wants every host to have exactly this unit.
+// is wants every host of the scenario to have exactly this unit.
 func (s *scenario) is(unit string, runs bool) {
 	s.t.Helper()
-	for _, h := range s.lab.Hosts {
+	for _, h := range s.hosts {
 		s.hostIs(h, unit, runs)
 	}
 }
@@ -274,7 +300,7 @@ func (s *scenario) hostIs(h *lab.Host, unit string, runs bool) {
 // invocations of the unit on all hosts: which start runs.
 func (s *scenario) invocations() string {
 	var all []string
-	for _, h := range s.lab.Hosts {
+	for _, h := range s.hosts {
 		all = append(all, sh(s.t, h, "systemctl show -p InvocationID,NRestarts -- "+s.name+".service"))
 	}
 	return strings.Join(all, "\n")

@@ -26,6 +26,7 @@ import (
 // runs all of it. SEATRIAL_MATRIX=off leaves it out; SEATRIAL_MATRIX="network|power" or "full network|power" does the
 // faults whose names match.
 func TestMatrix(t *testing.T) {
+	t.Parallel() // it waits for hosts most of the time
 	m := newMatrix(t)
 	m.measure()
 	var all sync.WaitGroup

@@ -21,7 +21,7 @@ func TestSavedPlan(t *testing.T) {
 	if got := s.invocations(); got != before {
 		t.Errorf("a plan restarted something:\n%s\n%s", before, got)
 	}
-	for _, h := range s.lab.Hosts {
+	for _, h := range s.hosts {
 		if left := sh(t, h, "ls /dev/shm /run/seatrial 2>/dev/null | grep -F saved || true"); left != "" {
 			t.Errorf("%s: the plan left %s", h.Name, left)
 		}
@@ -44,7 +44,7 @@ func TestSavedPlan(t *testing.T) {
 	}
 	_, digest, _ := strings.Cut(string(text), `"digest": "`)
 	digest = digest[:64]
-	for _, h := range s.lab.Hosts {
+	for _, h := range s.hosts {
 		if got := sh(t, h, "grep -c '^plan="+digest+"$' /var/lib/seatrial/saved/record"); got != "1" {
 			t.Errorf("%s does not have the plan's digest on record", h.Name)
 		}

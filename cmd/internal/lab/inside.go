@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 var (
@@ -17,15 +18,21 @@ var (
 	errBooting = errors.New("has no init yet")
 )
 
+// shLimit bounds a script: a systemd that reboots may leave its callers without an answer for ever.
+const shLimit = 5 * time.Minute
+
 // Sh runs a script as root inside the host, past its sshd and its network, and
 // returns its standard output. The error carries standard error. The arguments
-// are the script's "$1", "$2", ...
+// are the script's "$1", "$2", ... A script that does not end in five minutes
+// is an error.
 func (h *Host) Sh(script string, args ...string) (string, error) {
 	pid, err := h.leader()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", h.Name, err)
 	}
-	said, err := output(h.enter(background(), pid, script, args...))
+	ctx, cancel := context.WithTimeout(background(), shLimit)
+	defer cancel()
+	said, err := output(h.enter(ctx, pid, script, args...))
 	if err != nil {
 		return said, fmt.Errorf("%s: %w", h.Name, err)
 	}
@@ -37,6 +44,7 @@ func (h *Host) enter(ctx context.Context, pid int, script string, args ...string
 	argv := append([]string{"--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup",
 		"--root", "/bin/sh", "-c", script, "sh"}, args...)
 	cmd := commandContext(ctx, "nsenter", argv...)
+	cmd.WaitDelay = 10 * time.Second // what it has started may hold its output
 	cmd.Env = []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"LC_ALL=C", "HOME=/root", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=",
