@@ -36,9 +36,9 @@ func Deploy() Plan {
 			steps.LogSetup{},
 			steps.HealthCheck{},
 			steps.UnitCopy{},
+			steps.Guard{},
 		}},
 		{Try, []steps.Step{
-			steps.Guard{},
 			steps.Trial{},
 			steps.Reload{},
 			steps.Start{},
@@ -57,6 +57,7 @@ func Rollback() Plan {
 	prepare := Phase{Prepare, []steps.Step{
 		steps.Lock{},
 		steps.UnitCopy{},
+		steps.Guard{},
 	}}
 	return Plan{"rollback", append([]Phase{prepare}, Deploy().Phases[1:]...)}
 }

@@ -51,7 +51,7 @@ $runs
 END
 	disarm_boot
 	trouble="the new units are in place, but daemon-reload was refused"
-	sc daemon-reload || return 1 # after enable, or every unit of the host wants another reload
+	insist sc daemon-reload || return 1 # after enable, or every unit of the host wants another reload
 	boot
 	[ "$booted" = "$boot" ] || start_committed
 	while read -r unit _ _ _ enabled; do

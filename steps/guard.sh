@@ -7,12 +7,16 @@ verb_guard() { # TOKEN LEASE
 	! lease_over || die 79 "the lease has ended"
 	set_deadline "$2"
 	printf '%s\n' "$SEATRIAL_PROGRAM" >"$R/guard.sh" || die 78 "cannot write to $R (is /run full?)"
-	# PropagatesReloadTo does nothing but refer to the units: systemd must not forget how a oneshot ended
-	refusal=$(systemd-run --quiet --collect --unit="seatrial-guard-$1" -p PropagatesReloadTo="$(unit_names)" -p Restart=on-failure -p RestartSec=1 \
-		-p StartLimitIntervalSec=0 -p OOMScoreAdjust=-900 -p Description="seatrial guard of $service" \
-		/bin/sh "$R/guard.sh" @guard "$service" "$1" 2>&1 </dev/null) || die 20 "systemd-run could not start the guard: $refusal"
-	sc -q is-active -- "seatrial-guard-$1.service" || die 20 "the guard does not run"
+	refusal=$(insist start_guard "$1" 2>&1) || die 20 "systemd-run could not start the guard: ${refusal##*"$seatrial_newline"}"
+	insist sc -q is-active -- "seatrial-guard-$1.service" || die 20 "the guard does not run"
 	save ARMED
+}
+
+# PropagatesReloadTo does nothing but refer to the units: systemd must not forget how a oneshot ended
+start_guard() { # TOKEN; also good when it was started and the answer was lost
+	timeout -k 5 60 systemd-run --quiet --collect --unit="seatrial-guard-$1" -p PropagatesReloadTo="$(unit_names)" -p Restart=on-failure -p RestartSec=1 \
+		-p StartLimitIntervalSec=0 -p OOMScoreAdjust=-900 -p Description="seatrial guard of $service" \
+		/bin/sh "$R/guard.sh" @guard "$service" "$1" </dev/null || sc -q is-active -- "seatrial-guard-$1.service"
 }
 
 # The guard itself. It never decides alone: verb_expire reads record and lease again under the lock.

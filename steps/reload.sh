@@ -3,7 +3,7 @@
 verb_reload() { # TOKEN
 	fence "$1"
 	[ "$state" = TRIAL ] || die 79 "cannot reload now: $state"
-	sc daemon-reload || die 20 "daemon-reload was refused"
+	insist sc daemon-reload || die 20 "daemon-reload was refused"
 	while read -r unit file _; do
 		[ -n "$unit" ] || continue
 		show "$unit"
