@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // output runs a command and returns its standard output; the error says what
@@ -13,10 +15,34 @@ import (
 func output(cmd *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
+	err := cmd.Start()
+	if err == nil {
+		end := keepAwake(cmd.Process)
+		err = cmd.Wait()
+		end()
+	}
+	if err != nil {
 		return stdout.String(), fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return stdout.String(), nil
+}
+
+// keepAwake continues a process that has stopped. A host that goes down stops
+// all its processes for a moment; nsenter, whose child is one of them, then
+// stops itself, and nobody would ever wake it.
+func keepAwake(p *os.Process) (end func()) {
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Second):
+				wake(p)
+			}
+		}
+	}()
+	return func() { close(done) }
 }
 
 func command(name string, args ...string) error {

@@ -39,6 +39,9 @@ func TestHosts(t *testing.T) {
 		}
 		sh(t, web1, "systemctl stop only-here.service")
 	})
+	t.Run("a script that was stopped goes on", func(t *testing.T) { // a soft reboot stops all processes
+		wantOutput(t, "awake\n")(web1.Sh("kill -STOP $$; echo awake"))
+	})
 	t.Run("identities differ", func(t *testing.T) {
 		for _, path := range []string{"/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key.pub", "/proc/sys/kernel/random/boot_id"} {
 			if sh(t, web1, "cat "+path) == sh(t, web2, "cat "+path) {

@@ -14,6 +14,9 @@ import (
 // errNoDevice is what reading a control group says while it is being removed.
 const errNoDevice = syscall.ENODEV
 
+// wake continues a process that is stopped.
+func wake(p *os.Process) { _ = p.Signal(syscall.SIGCONT) } // it may have ended
+
 // inNamespace calls f on a thread that is in the network namespace; sockets
 // that f opens itself, not in another goroutine, stay there for good.
 func inNamespace(path string, f func() error) error {

@@ -19,4 +19,6 @@ func lockFile(*os.File, bool) error { return errors.ErrUnsupported }
 
 func startInGroup(*exec.Cmd, *os.File) {}
 
+func wake(*os.Process) {}
+
 func kill(int) error { return errors.ErrUnsupported }
