@@ -84,11 +84,11 @@ func (l *lane) exitCode() int {
 // survey connects and takes the facts. Its refusals end the lane before anything is changed.
 func (l *lane) survey(ctx context.Context) {
 	l.emit(Event{Type: HostStarted})
-	var also []remote.Request
+	var lint []remote.Request
 	if o := l.run.Order; o.Preview && o.Plan.brings() {
-		also = append(also, steps.LintRequest(l.tx.Service))
+		lint = append(lint, steps.LintRequest(l.tx.Service))
 	}
-	facts, err := l.connect(ctx, also...)
+	facts, err := l.connect(ctx, lint...)
 	if ctx.Err() != nil {
 		l.result.Text = interrupted
 		l.end(SkippedHost)

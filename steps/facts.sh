@@ -88,8 +88,9 @@ END
 	for dropin in $dropins; do printf '@file\npath=%s\ndigest=%s\n' "$dropin" "$(digest "$dropin")"; done
 }
 
-# facts_dropins UNIT "NAME...": those that apply once systemd has read them, which a deploy makes it do: it does not tell of those that
-# are newer than its last reload, nor of any that waits for a unit which is not there yet. Of one name the first counts.
+# facts_dropins UNIT "NAME...": those that apply once systemd has read them, which a deploy makes it do. It does not tell of
+# those that are newer than its last reload, nor of any that waits for a unit which is not there yet. Of one name the first
+# counts.
 facts_dropins() {
 	type=${1##*.} stem=${1%.*} names="$1 $2" seen=' '
 	case $stem in *@?*) stem=${stem%%@*}@ names="$names $stem.$type" ;; esac

@@ -1,5 +1,5 @@
 # guard: the dead-man's switch. A service of PID 1's own, so it outlives SSH, daemon-reload and KillUserProcesses.
-# It ends the trial when the lease ends, whoever died. Not a timer: each daemon-reload would restart the timer.
+# It undoes the transaction when the lease ends, whoever died. Not a timer: each daemon-reload would restart the timer.
 
 verb_guard() { # TOKEN LEASE
 	fence "$1"

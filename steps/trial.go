@@ -7,7 +7,7 @@ import (
 	"github.com/seatrial/seatrial/remote"
 )
 
-// Guard arms the dead-man's switch: a service on the host that ends the trial when the lease ends.
+// Guard arms the dead-man's switch: a service on the host that undoes the transaction when the lease ends.
 type Guard struct{}
 
 // Name implements Step.
