@@ -39,12 +39,12 @@ func (f *fleet) holds(host, old, fresh string) {
 	}
 }
 
-// undisturbed is running, but what a run that died in the preparation has left may lie about: there is no guard yet, the
-// lease ends by itself, and the next run clears up.
+// undisturbed is running, but the lease of a run that died before it had a guard may lie about: it ends by itself, and the
+// next run clears up.
 func undisturbed(h *sshtest.Host, old string) error {
 	err := running(h, old)
 	var left leftBehind
-	if state := record(h, "state"); errors.As(err, &left) && (state == "LOCKED" || state == "STAGED") {
+	if state := record(h, "state"); errors.As(err, &left) && state == "LOCKED" {
 		return nil
 	}
 	return err

@@ -35,8 +35,8 @@ func Deploy() Plan {
 			steps.Lock{},
 			steps.LogSetup{},
 			steps.HealthCheck{},
-			steps.UnitCopy{},
 			steps.Guard{},
+			steps.UnitCopy{},
 		}},
 		{Try, []steps.Step{
 			steps.Trial{},
@@ -56,8 +56,8 @@ func Deploy() Plan {
 func Rollback() Plan {
 	prepare := Phase{Prepare, []steps.Step{
 		steps.Lock{},
-		steps.UnitCopy{},
 		steps.Guard{},
+		steps.UnitCopy{},
 	}}
 	return Plan{"rollback", append([]Phase{prepare}, Deploy().Phases[1:]...)}
 }

@@ -151,9 +151,9 @@ func TestResumeInEveryState(t *testing.T) {
 		outcome             Outcome
 		text                string
 	}{
-		{"locked", "unit_copy", "LOCKED", nil, RolledBack, "the run had died"},
-		{"staged", "guard", "STAGED", nil, RolledBack, "the run had died"},
-		{"armed", "trial", "ARMED", nil, RolledBack, "the run had died"},
+		{"locked", "guard", "LOCKED", nil, RolledBack, "the run had died"},
+		{"armed", "unit_copy", "ARMED", nil, RolledBack, "the run had died"},
+		{"staged", "trial", "STAGED", nil, RolledBack, "the run had died"},
 		{"trial prepared", "reload", "TRIAL", nil, RolledBack, "the run had died"},
 		{"trial under way", "verify", "TRIAL", nil, RolledBack, "the run had died"},
 		{"commit decided", "commit", "TRIAL", nil, Deployed, ""},

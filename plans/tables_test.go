@@ -18,8 +18,8 @@ func TestPlansAreFrozen(t *testing.T) {
 		want   string
 		writes bool
 	}{
-		{Deploy(), "deploy: prepare(lock log-setup health-check unit-copy guard) trial(trial reload start settle verify) commit(commit)", true},
-		{Rollback(), "rollback: prepare(lock unit-copy guard) trial(trial reload start settle verify) commit(commit)", true},
+		{Deploy(), "deploy: prepare(lock log-setup health-check guard unit-copy) trial(trial reload start settle verify) commit(commit)", true},
+		{Rollback(), "rollback: prepare(lock guard unit-copy) trial(trial reload start settle verify) commit(commit)", true},
 		{Restart(), "restart: prepare(lock health-check) trial(start settle verify) commit(release)", true},
 		{Check(), "check: prepare(health-check verify)", false},
 	}

@@ -3,7 +3,7 @@
 
 verb_guard() { # TOKEN LEASE
 	fence "$1"
-	[ "$state" = STAGED ] || die 79 "cannot arm the guard now: $state"
+	[ "$state" = LOCKED ] || die 79 "cannot arm the guard now: $state"
 	! lease_over || die 79 "the lease has ended"
 	set_deadline "$2"
 	printf '%s\n' "$SEATRIAL_PROGRAM" >"$R/guard.sh" || die 78 "cannot write to $R (is /run full?)"
@@ -25,7 +25,7 @@ guard() { # SERVICE TOKEN
 	export SEATRIAL_PROGRAM
 	use_service "$1"
 	mine=$2 # a trap may run inside a function, which has arguments of its own
-	trap 'load; [ "$token" = "$mine" ] && case $state in ARMED | TRIAL | REVERTING) remove_trial ;; esac; exit 0' TERM # shutdown, soft reboot
+	trap 'load; [ "$token" = "$mine" ] && case $state in TRIAL | REVERTING) remove_trial ;; esac; exit 0' TERM # shutdown, soft reboot
 	while :; do
 		load
 		{ [ "$token" = "$2" ] && unfinished; } || exit 0

@@ -172,7 +172,7 @@ func (b *bench) upTo(state string) {
 	all := []struct {
 		state string
 		steps []Step
-	}{{"LOCKED", []Step{Lock{}}}, {"STAGED", []Step{UnitCopy{}}}, {"ARMED", []Step{Guard{}}}, {"TRIAL", []Step{Trial{}}},
+	}{{"LOCKED", []Step{Lock{}}}, {"ARMED", []Step{Guard{}}}, {"STAGED", []Step{UnitCopy{}}}, {"TRIAL", []Step{Trial{}}},
 		{"STARTED", []Step{Reload{}, Start{}}}, {"SETTLED", []Step{Settle{}, Verify{}}}, {"COMMITTED", []Step{Commit{}}}}
 	for _, s := range all {
 		b.must(s.steps...)

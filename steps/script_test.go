@@ -63,7 +63,7 @@ func TestLintLeavesNothing(t *testing.T) {
 			if after := strings.Join(b.host.List("/"), "\n"); after != before {
 				t.Errorf("the lint left a file:\n%s", after)
 			}
-			b.must(Lock{})
+			b.must(Lock{}, Guard{})
 			if deploy := b.ask(UnitCopy{}.Requests(b.tx)...); deploy != code || b.says("lint") != said {
 				t.Errorf("the deploy's lint says %d, %q; the preview's %d, %q", deploy, b.says("lint"), code, said)
 			}
@@ -225,10 +225,10 @@ func TestSecondRun(t *testing.T) {
 	b.runs(unit("new"))
 }
 
-// The lease is over, the guard has not come yet (it is dead, or the host is STAGED): the next run undoes what is left.
+// The lease is over, the guard has not come yet (it is dead, or the host is LOCKED): the next run undoes what is left.
 func TestTakingOver(t *testing.T) {
 	t.Parallel()
-	for _, state := range []string{"LOCKED", "STAGED", "ARMED", "TRIAL", "STARTED", "SETTLED"} {
+	for _, state := range []string{"LOCKED", "ARMED", "STAGED", "TRIAL", "STARTED", "SETTLED"} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, unit("old"), unit("new"))
@@ -244,7 +244,7 @@ func TestTakingOver(t *testing.T) {
 			b.expect(b.do(Commit{}), StatusFenced, "another run has taken over")
 			b.expect(b.do(Trial{}), StatusFenced, "another run has taken over")
 			b.tx = mine
-			b.must(Guard{}, Trial{}, Reload{}, Start{}, Settle{}, Verify{}, Commit{})
+			b.must(Trial{}, Reload{}, Start{}, Settle{}, Verify{}, Commit{})
 			b.runs(unit("new"))
 		})
 	}
@@ -253,7 +253,7 @@ func TestTakingOver(t *testing.T) {
 // A dead run: the guard reverts by itself as soon as the lease is over, and not before.
 func TestGuard(t *testing.T) {
 	t.Parallel()
-	for _, state := range []string{"ARMED", "TRIAL", "STARTED", "SETTLED"} {
+	for _, state := range []string{"ARMED", "STAGED", "TRIAL", "STARTED", "SETTLED"} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, unit("old"), unit("new"))
@@ -329,7 +329,7 @@ func TestGuard(t *testing.T) {
 // No resurrection: what comes after the lease is refused, and the way back stays open.
 func TestAfterTheLease(t *testing.T) {
 	t.Parallel()
-	for state, next := range map[string]Step{"LOCKED": nil, "STAGED": Guard{}, "ARMED": Trial{}, "TRIAL": Start{}, "SETTLED": Commit{}} {
+	for state, next := range map[string]Step{"LOCKED": Guard{}, "ARMED": UnitCopy{}, "STAGED": Trial{}, "TRIAL": Start{}, "SETTLED": Commit{}} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, unit("old"), unit("new"))
@@ -351,7 +351,7 @@ func TestAfterTheLease(t *testing.T) {
 // The host dies in every state, and comes back with exactly the old unit; the next contact closes the record.
 func TestReboot(t *testing.T) {
 	t.Parallel()
-	for _, state := range []string{"LOCKED", "STAGED", "ARMED", "TRIAL", "STARTED", "SETTLED", "COMMITTED"} {
+	for _, state := range []string{"LOCKED", "ARMED", "STAGED", "TRIAL", "STARTED", "SETTLED", "COMMITTED"} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, unit("old"), unit("new"))
@@ -390,7 +390,7 @@ func TestReboot(t *testing.T) {
 // Rolling back from every state; the old unit is restarted only when the new one was started.
 func TestRollbackFromEveryState(t *testing.T) {
 	t.Parallel()
-	for _, state := range []string{"LOCKED", "STAGED", "ARMED", "TRIAL", "STARTED", "SETTLED", "COMMITTED"} {
+	for _, state := range []string{"LOCKED", "ARMED", "STAGED", "TRIAL", "STARTED", "SETTLED", "COMMITTED"} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, unit("old"), unit("new"))
@@ -441,17 +441,18 @@ func TestSteps(t *testing.T) {
 		code  int
 		words string
 	}{
-		{"lint", "[Service]\n", "LOCKED", nil, UnitCopy{}, StatusUnit, "systemd-analyze verify refuses the unit"},
-		{"no space for the stage", unit("new"), "LOCKED", func(b *bench) { b.host.Fill("/etc/systemd/") }, UnitCopy{}, StatusRefused, "cannot write /etc/systemd/system/.seatrial-web.service.stage"},
-		{"no space for the release", unit("new"), "LOCKED", func(b *bench) { b.host.Fill(stateDir + "releases/") }, UnitCopy{}, StatusRefused, "cannot keep the release"},
-		{"no space for the old one", unit("new"), "LOCKED", func(b *bench) { b.host.Fill(stateDir + "prev/") }, UnitCopy{}, StatusRefused, "cannot keep the previous"},
-		{"no systemd-run", unit("new"), "STAGED", func(b *bench) { _ = b.host.Fail("guard") }, Guard{}, StatusSystemd, "systemd-run could not start the guard"},
-		{"no space for the guard", unit("new"), "STAGED", func(b *bench) { b.host.Fill("/run/seatrial/web/guard.sh") }, Guard{}, StatusRefused, "is /run full?"},
-		{"trial before the guard", unit("new"), "STAGED", nil, Trial{}, StatusState, "cannot begin the trial now: STAGED"},
-		{"no space for the trial", unit("new"), "ARMED", func(b *bench) { b.host.Fill(trialDir) }, Trial{}, StatusRefused, "cannot write the trial"},
+		{"lint", "[Service]\n", "ARMED", nil, UnitCopy{}, StatusUnit, "systemd-analyze verify refuses the unit"},
+		{"no space for the stage", unit("new"), "ARMED", func(b *bench) { b.host.Fill("/etc/systemd/") }, UnitCopy{}, StatusRefused, "cannot write /etc/systemd/system/.seatrial-web.service.stage"},
+		{"no space for the release", unit("new"), "ARMED", func(b *bench) { b.host.Fill(stateDir + "releases/") }, UnitCopy{}, StatusRefused, "cannot keep the release"},
+		{"no space for the old one", unit("new"), "ARMED", func(b *bench) { b.host.Fill(stateDir + "prev/") }, UnitCopy{}, StatusRefused, "cannot keep the previous"},
+		{"no systemd-run", unit("new"), "LOCKED", func(b *bench) { _ = b.host.Fail("guard") }, Guard{}, StatusSystemd, "systemd-run could not start the guard"},
+		{"no space for the guard", unit("new"), "LOCKED", func(b *bench) { b.host.Fill("/run/seatrial/web/guard.sh") }, Guard{}, StatusRefused, "is /run full?"},
+		{"copy before the guard", unit("new"), "LOCKED", nil, UnitCopy{}, StatusState, "cannot copy now: LOCKED"},
+		{"trial before the copy", unit("new"), "ARMED", nil, Trial{}, StatusState, "cannot begin the trial now: ARMED"},
+		{"no space for the trial", unit("new"), "STAGED", func(b *bench) { b.host.Fill(trialDir) }, Trial{}, StatusRefused, "cannot write the trial"},
 		{"reload is refused", unit("new"), "TRIAL", func(b *bench) { _ = b.host.Fail("reload") }, Reload{}, StatusSystemd, "daemon-reload was refused"},
 		{"something precedes the trial", unit("new"), "TRIAL", func(b *bench) { b.put("/etc/systemd/system.control/web.service", unit("x")) }, Reload{}, StatusSystemd, "systemd loaded web.service from /etc/systemd/system.control/web.service"},
-		{"commit before the trial", unit("new"), "ARMED", nil, Commit{}, StatusState, "cannot commit now: ARMED"},
+		{"commit before the trial", unit("new"), "STAGED", nil, Commit{}, StatusState, "cannot commit now: STAGED"},
 		{"changed behind our back", unit("new"), "SETTLED", func(b *bench) { b.put(webPath, unit("by hand")) }, Commit{}, StatusDrift, "was changed by somebody else during the trial"},
 		{"died after it had settled", unit("new"), "SETTLED", func(b *bench) { b.host.KillUnit("web.service", "KILL") }, Commit{}, StatusUnit, "web.service is no longer active"},
 		{"restarted after it had settled", unit("new", "Restart=always"), "SETTLED", func(b *bench) {

@@ -166,14 +166,14 @@ func TestRecoverFromEveryPlace(t *testing.T) {
 		build func(*bench)
 		fresh bool // it goes forward
 	}{
-		{"STAGED, nothing written", "LOCKED", func(b *bench) { b.writeRecord("STAGED") }, false},
-		{"STAGED, half a stage", "LOCKED", func(b *bench) {
+		{"guard runs, not written", "ARMED", func(b *bench) { b.writeRecord("LOCKED") }, false},
+		{"STAGED, nothing written", "ARMED", func(b *bench) { b.writeRecord("STAGED") }, false},
+		{"STAGED, half a stage", "ARMED", func(b *bench) {
 			b.writeRecord("STAGED")
 			b.put(UnitDirectory+"/.seatrial-web.service.stage.tmp", "half")
 		}, false},
-		{"guard runs, not written", "ARMED", func(b *bench) { b.writeRecord("STAGED") }, false},
-		{"TRIAL, nothing copied", "ARMED", func(b *bench) { b.writeRecord("TRIAL") }, false},
-		{"TRIAL, half a copy", "ARMED", func(b *bench) {
+		{"TRIAL, nothing copied", "STAGED", func(b *bench) { b.writeRecord("TRIAL") }, false},
+		{"TRIAL, half a copy", "STAGED", func(b *bench) {
 			b.writeRecord("TRIAL")
 			b.put(trialDir+".seatrial-web.service.tmp", "half")
 		}, false},
@@ -445,11 +445,11 @@ func TestOverACrashLoop(t *testing.T) {
 func TestGuardRenews(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, unit("old"), unit("new"))
-	b.upTo("STAGED")
+	b.upTo("LOCKED")
 	b.host.Advance(55 * time.Second)
 	b.must(Guard{})
 	b.host.Advance(30 * time.Second)
-	b.must(Trial{}, Reload{}, Start{}, Settle{}, Verify{}, Commit{})
+	b.must(UnitCopy{}, Trial{}, Reload{}, Start{}, Settle{}, Verify{}, Commit{})
 	b.runs(unit("new"))
 }
 

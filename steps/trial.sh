@@ -2,7 +2,7 @@
 
 verb_trial() { # TOKEN
 	fence "$1"
-	[ "$state" = ARMED ] || die 79 "cannot begin the trial now: $state"
+	[ "$state" = STAGED ] || die 79 "cannot begin the trial now: $state"
 	! lease_over || die 79 "the lease has ended"
 	save TRIAL
 	while read -r path _ new; do

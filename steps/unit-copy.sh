@@ -3,7 +3,8 @@
 
 verb_unit_copy() { # TOKEN (PATH CONTENT)...
 	fence "$1"
-	[ "$state" = LOCKED ] || die 79 "cannot copy now: $state"
+	[ "$state" = ARMED ] || die 79 "cannot copy now: $state"
+	! lease_over || die 79 "the lease has ended"
 	shift
 	save STAGED
 	rm -rf "$S/prev" "$R/verify" && mkdir -p "$S/prev" "$R/verify" "$S/releases/$release" ||

@@ -12,7 +12,7 @@ import (
 // product is told; it has to find out.
 
 // faultSteps are the steps that Fail knows.
-var faultSteps = [...]string{"lock", "log-setup", "health-check", "unit-copy", "guard", "reload", "start", "settle",
+var faultSteps = [...]string{"lock", "log-setup", "health-check", "guard", "unit-copy", "reload", "start", "settle",
 	"verify", "commit", "rollback"}
 
 // Faults lists the steps that Fail knows, in the order in which a deployment comes to them.
@@ -23,8 +23,8 @@ func Faults() []string { return slices.Clone(faultSteps[:]) }
 //	lock          another run holds the lease
 //	log-setup     the disk is read-only below the log directory
 //	health-check  commands of the person's own exit with 1
-//	unit-copy     systemd-analyze refuses the unit
 //	guard         systemd-run is refused
+//	unit-copy     systemd-analyze refuses the unit
 //	reload        daemon-reload is refused while a trial is in /run
 //	start         the new unit's program is missing (203)
 //	settle        the new unit's program dies 8 s after each start

@@ -114,7 +114,7 @@ func (r *stepRun) do(ctx context.Context, all ...steps.Step) (bool, error) {
 }
 
 var (
-	trialSteps = []steps.Step{steps.Lock{}, steps.UnitCopy{}, steps.Guard{}, steps.Trial{}, steps.Reload{}, steps.Start{}, steps.Settle{}}
+	trialSteps = []steps.Step{steps.Lock{}, steps.Guard{}, steps.UnitCopy{}, steps.Trial{}, steps.Reload{}, steps.Start{}, steps.Settle{}}
 	spans      = regexp.MustCompile(`\b\d+ (s|times)\b`)
 	pids       = regexp.MustCompile(`\bpid \d+`)
 )
