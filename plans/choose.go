@@ -103,18 +103,19 @@ func ids(all []steps.Past) string {
 
 // withFiles is the service with the files of another release. A companion that it did not have yet is to be absent; a unit
 // that it did not have is left alone.
-func withFiles(s steps.Service, kept map[string][]byte) steps.Service {
+func withFiles(s steps.Service, kept map[string]steps.File) steps.Service {
 	var files []steps.File
 	var runs []steps.Run
 	for _, f := range s.Files {
-		content, ok := kept[f.Path[strings.LastIndex(f.Path, "/")+1:]]
+		old, ok := kept[f.Path[strings.LastIndex(f.Path, "/")+1:]]
 		if !ok {
 			if absent := (steps.File{Path: f.Path, Digest: "none"}); !absent.Unit() {
 				files = append(files, absent)
 			}
 			continue
 		}
-		files = append(files, steps.File{Path: f.Path, Content: content, Digest: digestOf(content)})
+		old.Path = f.Path
+		files = append(files, old)
 		for _, r := range s.Runs {
 			if r.File == f.Path {
 				runs = append(runs, r)
@@ -125,13 +126,14 @@ func withFiles(s steps.Service, kept map[string][]byte) steps.Service {
 	return s
 }
 
-func (l *lane) readRelease(ctx context.Context, id string) (map[string][]byte, error) {
-	kept, why := map[string][]byte{}, ""
+func (l *lane) readRelease(ctx context.Context, id string) (map[string]steps.File, error) {
+	kept, why := map[string]steps.File{}, ""
 	results, err := l.helper.Do(ctx, []remote.Request{steps.ReadReleaseRequest(l.tx, id)}, func(r remote.Reply) {
 		switch r.Key {
 		case "file":
-			name, content, _ := strings.Cut(r.Text, "\n")
-			kept[name] = []byte(strings.TrimSuffix(content, "."))
+			f := steps.ParseReleaseFile(r.Text)
+			f.Digest = digestOf(f.Content)
+			kept[f.Path] = f
 		case "error":
 			why = r.Text
 		}

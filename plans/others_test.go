@@ -68,6 +68,38 @@ func TestRollbackPlan(t *testing.T) {
 	f.runs("web-1", unit("new"))
 }
 
+// A unit that was made by hand comes back with its mode and owner, which are no drift.
+func TestRollbackToAHandMadeUnit(t *testing.T) {
+	t.Parallel()
+	f := short(t, 1, unit("old"), unit("new"))
+	f.clock()
+	h := f.hosts["web-1"]
+	if err := h.WriteFile(webPath, []byte(unit("old")), 0o640, "www-data", "adm"); err != nil {
+		t.Fatal(err)
+	}
+	attributes := func(want string) {
+		t.Helper()
+		if mode, owner, group, err := h.Stat(webPath); err != nil || fmt.Sprintf("%s:%s %o", owner, group, mode) != want {
+			t.Errorf("%s:%s %o, want %s, %v", owner, group, mode, want, err)
+		}
+	}
+	f.expect(f.run(t.Context()), ExitOK, "deployed")
+	attributes("root:root 644")
+	for range 2 { // the second time from what the rollback has kept
+		f.expect(f.again(t.Context(), Rollback(), unit("x")), ExitOK, "deployed")
+		f.runs("web-1", unit("old"))
+		attributes("www-data:adm 640")
+		f.expect(f.again(t.Context(), Deploy(), unit("newer")), ExitOK, "deployed")
+		attributes("root:root 644")
+	}
+	f.expect(f.again(t.Context(), Rollback(), unit("x")), ExitOK, "deployed")
+	run := f.runner.Survey(t.Context(), f.order)
+	defer run.Close()
+	if p := run.Preview()[0]; p.Drift != nil {
+		t.Errorf("drift: %q", p.Drift)
+	}
+}
+
 // A release that failed is not gone back to, and the release that runs is named.
 func TestRollbackAfterAFailure(t *testing.T) {
 	t.Parallel()

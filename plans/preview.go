@@ -161,8 +161,8 @@ func head(path string, this, other *steps.FileState) string {
 	switch {
 	case this == nil:
 		return "/dev/null"
-	case other != nil && (this.Mode != other.Mode || this.Owner != other.Owner || this.Group != other.Group):
-		return fmt.Sprintf("%s (%s:%s mode %s)", path, this.Owner, this.Group, this.Mode)
+	case other != nil && this.Attributes != other.Attributes:
+		return fmt.Sprintf("%s (%s)", path, this.Attributes)
 	}
 	return path
 }
@@ -175,10 +175,10 @@ func unified(from, to string, a, b []byte) string {
 }
 
 // driftDiff is from the files of the release that was committed last to what is there.
-func driftDiff(t steps.Transaction, kept map[string][]byte) string {
+func driftDiff(t steps.Transaction, kept map[string]steps.File) string {
 	var b strings.Builder
 	for _, d := range t.Drift() {
-		content, ok := kept[path.Base(d.Path)]
+		old, ok := kept[path.Base(d.Path)]
 		if !d.Content || !ok {
 			continue
 		}
@@ -186,7 +186,7 @@ func driftDiff(t steps.Transaction, kept map[string][]byte) string {
 		if t.Facts.File(d.Path).Digest == absent {
 			to = "/dev/null"
 		}
-		b.WriteString(unified(fmt.Sprintf("%s (release %s)", d.Path, t.Last.ID), to, content, t.Facts.File(d.Path).Content))
+		b.WriteString(unified(fmt.Sprintf("%s (release %s)", d.Path, t.Last.ID), to, old.Content, t.Facts.File(d.Path).Content))
 	}
 	return b.String()
 }

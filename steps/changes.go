@@ -2,6 +2,7 @@ package steps
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 )
 
@@ -24,13 +25,23 @@ type FileChange struct {
 	To     *FileState `json:"to,omitempty"`
 }
 
-// FileState is a file without its bytes. Digest is SHA-256 in hex, Mode octal digits.
+// FileState is a file without its bytes. Digest is SHA-256 in hex.
 type FileState struct {
 	Digest string `json:"digest"`
-	Mode   string `json:"mode"`
-	Owner  string `json:"owner"`
-	Group  string `json:"group"`
+	Attributes
 }
+
+// Attributes of a file. Mode is octal digits; who has no name is a number.
+type Attributes struct {
+	Mode  string `json:"mode"`
+	Owner string `json:"owner"`
+	Group string `json:"group"`
+}
+
+func (a Attributes) String() string { return fmt.Sprintf("%s:%s mode %s", a.Owner, a.Group, a.Mode) }
+
+// usual is what new files get.
+var usual = Attributes{"644", "root", "root"}
 
 // UnitChange is what a plan does to one unit that it starts. Process and Since differ from host to host.
 type UnitChange struct {
@@ -50,10 +61,10 @@ func (t Transaction) FileChanges() []FileChange {
 		c := FileChange{Path: f.Path, Action: Keep}
 		have := t.Facts.File(f.Path)
 		if have.Digest != none {
-			c.From = &FileState{have.Digest, have.Mode, have.Owner, have.Group}
+			c.From = &FileState{have.Digest, have.Attributes}
 		}
 		if f.Digest != none {
-			c.To = &FileState{f.Digest, "644", "root", "root"}
+			c.To = &FileState{f.Digest, cmp.Or(f.Attributes, usual)}
 		}
 		switch {
 		case c.From == nil && c.To == nil:

@@ -1,6 +1,9 @@
 package steps
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Drift is one way in which a file is not as the release that was committed last left it.
 type Drift struct {
@@ -29,18 +32,17 @@ func (t Transaction) Drift() []Drift {
 		case short(have.Digest) != want:
 			all = append(all, Drift{f.Path, fmt.Sprintf("%s is not as release %s left it", f.Path, last.ID), true})
 		}
-		if last.Outcome == Committed && !have.usual() {
-			all = append(all, Drift{f.Path, fmt.Sprintf("%s is %s; release %s left it %s", f.Path, have.attributes(), last.ID, usualAttributes), false})
+		if have.Attributes != usual && !t.Facts.found(last.ID) {
+			all = append(all, Drift{f.Path, fmt.Sprintf("%s is %s; release %s left it %s", f.Path, have.Attributes, last.ID, usual), false})
 		}
 	}
 	return all
 }
 
-// What files of a release are on a host.
-const usualAttributes = "root:root mode 644"
-
-func (f FileFacts) attributes() string { return fmt.Sprintf("%s:%s mode %s", f.Owner, f.Group, f.Mode) }
-func (f FileFacts) usual() bool        { return f.attributes() == usualAttributes }
+// found reports whether the host had the release before it was committed: its mode and owner are somebody else's choice.
+func (f Facts) found(release string) bool {
+	return slices.ContainsFunc(f.Releases, func(p Past) bool { return p.ID == release && p.Outcome == Found })
+}
 
 // Outcomes of releases in a host's history.
 const (

@@ -35,8 +35,9 @@ type Facts struct {
 
 // FileFacts of one path. Digest is "none" when there is no such file.
 type FileFacts struct {
-	Path, Digest, Mode, Owner, Group, Link, Kind string
-	Content                                      []byte
+	Path, Digest, Link, Kind string
+	Attributes
+	Content []byte
 }
 
 // Space left on the file system of a directory.
@@ -98,6 +99,18 @@ func FactsRequest(s Service) remote.Request {
 		items = append(items, "dir="+s.Log.Path, "user="+s.Log.Owner, "group="+s.Log.Group)
 	}
 	return remote.Request{Step: "facts", Verb: "facts", Args: append([]string{s.Name}, items...)}
+}
+
+// ReadReleaseRequest asks for the files of a release that the host keeps.
+func ReadReleaseRequest(t Transaction, id string) remote.Request {
+	return t.request("facts", "read_release", id)
+}
+
+// ParseReleaseFile reads one reply to it: a file without its digest. Path is its name alone.
+func ParseReleaseFile(text string) File {
+	head, content, _ := strings.Cut(text, "\n\n")
+	kv := pairs(strings.Split(head, "\n"))
+	return File{Path: kv["path"], Content: []byte(strings.TrimSuffix(content, ".")), Attributes: Attributes{kv["mode"], kv["owner"], kv["group"]}}
 }
 
 // File gives what is at path; Digest is "none" when nothing is.
@@ -225,7 +238,8 @@ func (f *Facts) history(lines []string) {
 }
 
 func (f *Facts) file(section string, kv map[string]string) error {
-	file := FileFacts{Path: kv["path"], Digest: kv["digest"], Mode: kv["mode"], Owner: kv["owner"], Group: kv["group"], Link: kv["link"], Kind: kv["kind"]}
+	file := FileFacts{Path: kv["path"], Digest: kv["digest"], Link: kv["link"], Kind: kv["kind"],
+		Attributes: Attributes{kv["mode"], kv["owner"], kv["group"]}}
 	if file.Digest == "" {
 		file.Digest = none
 	}

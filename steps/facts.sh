@@ -67,7 +67,7 @@ facts_file() { # PATH: the file, a trial of it, a copy that the distribution bri
 facts_one() {
 	[ -e "$1" ] || [ -L "$1" ] || return 0
 	printf '@file\npath=%s\n' "$1"
-	facts_owner "$(stat -c '%a %U %G' "$1")"
+	facts_owner "$(stat -c '%a %U %G %u %g' "$1")"
 	[ ! -L "$1" ] || printf 'link=%s\n' "$(readlink "$1")"
 	[ -f "$1" ] || return 0
 	printf 'digest=%s\n' "$(digest "$1")"
@@ -119,20 +119,24 @@ facts_dropins_of() { # "NAME..."
 facts_dir() {
 	[ -e "$1" ] || return 0
 	printf '@dir\npath=%s\nkind=%s\n' "$1" "$(stat -L -c %F "$1")"
-	facts_owner "$(stat -L -c '%a %U %G' "$1")"
+	facts_owner "$(stat -L -c '%a %U %G %u %g' "$1")"
 }
 
-facts_owner() { # "MODE OWNER GROUP"
-	read -r mode owner group <<END
+facts_owner() { # "MODE OWNER GROUP UID GID"
+	read -r mode owner group uid gid <<END
 $1
 END
+	[ "$owner" != UNKNOWN ] || owner=$uid
+	[ "$group" != UNKNOWN ] || group=$gid
 	printf 'mode=%s\nowner=%s\ngroup=%s\n' "$mode" "$owner" "$group"
 }
 
 verb_read_release() { # ID: the files of a release that this host keeps
 	[ -d "$S/releases/$1" ] || die 78 "release $1 is not kept on this host"
 	for file in "$S/releases/$1"/*; do
-		[ ! -f "$file" ] || say64 file "${file##*/}
+		[ ! -f "$file" ] || say64 file "path=${file##*/}
+$(facts_owner "$(stat -c '%a %U %G %u %g' "$file")")
+
 $(cat "$file" && printf .)" # the dot keeps the last newlines
 	done
 }

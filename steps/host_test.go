@@ -71,7 +71,7 @@ func newBench(t *testing.T, old, fresh string) *bench {
 
 // file adds a file to the release.
 func (b *bench) file(path, content string) {
-	b.tx.Service.Files = append(b.tx.Service.Files, File{path, []byte(content), digestOf(content)})
+	b.tx.Service.Files = append(b.tx.Service.Files, File{Path: path, Content: []byte(content), Digest: digestOf(content)})
 }
 
 func (b *bench) put(path, content string) {

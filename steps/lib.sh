@@ -95,6 +95,11 @@ put() {
 	cat >"$1.tmp" && sync "$1.tmp" && mv -fT "$1.tmp" "$1" && sync "${1%/*}"
 }
 
+# copy FROM TO: put, with mode and owner
+copy() {
+	cp -p "$1" "$2.tmp" && sync "$2.tmp" && mv -fT "$2.tmp" "$2" && sync "${2%/*}"
+}
+
 stage_of() { # FILE: where its new content waits. Same directory as FILE, so a commit is one rename.
 	case $1 in
 	"$ETC"/*) printf '%s/.seatrial-%s.stage\n' "$ETC" "${1##*/}" ;;

@@ -24,14 +24,9 @@ func (s Lint) Requests(t Transaction) []remote.Request {
 
 // LintRequest asks for the lint of these files. It needs no facts, so it can be sent together with FactsRequest.
 func LintRequest(s Service) remote.Request {
-	return remote.Request{Step: Lint{}.Name(), Verb: "lint", Args: append([]string{s.Name}, filesOf(s)...)}
-}
-
-// filesOf is each path with its content.
-func filesOf(s Service) []string {
-	var words []string
+	args := []string{s.Name}
 	for _, f := range s.Files {
-		words = append(words, f.Path, string(f.Content))
+		args = append(args, f.Path, string(f.Content))
 	}
-	return words
+	return remote.Request{Step: Lint{}.Name(), Verb: "lint", Args: args}
 }

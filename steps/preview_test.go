@@ -19,8 +19,8 @@ func example() Transaction {
 	return Transaction{
 		Service: Service{
 			Name: "web",
-			Files: []File{{webPath, []byte("[Service]\nExecStart=/bin/new\n[Install]\nWantedBy=multi-user.target\n"), "bbbbbbbbbbbb"},
-				{"/etc/logrotate.d/web", []byte("r"), "cccccccccccc"}},
+			Files: []File{{Path: webPath, Content: []byte("[Service]\nExecStart=/bin/new\n[Install]\nWantedBy=multi-user.target\n"), Digest: "bbbbbbbbbbbb"},
+				{Path: "/etc/logrotate.d/web", Content: []byte("r"), Digest: "cccccccccccc", Attributes: Attributes{"640", "bob", "adm"}}},
 			Runs:         []Run{{"web.service", webPath}},
 			Log:          &Directory{"/var/log/web", "www", "adm", "0750"},
 			StartTimeout: 30 * time.Second, Window: 15 * time.Second,
@@ -37,10 +37,10 @@ func example() Transaction {
 // quiet are the facts of a host on which everything is in order, with the old unit.
 func quiet() Facts {
 	return Facts{BootID: "b/", Systemd: 252, Analyze: true, Uptime: 100,
-		Files: map[string]FileFacts{webPath: {Path: webPath, Digest: "aaaaaaaaaaaa", Mode: "644", Owner: "root", Group: "root"}},
+		Files: map[string]FileFacts{webPath: {Path: webPath, Digest: "aaaaaaaaaaaa", Attributes: Attributes{"644", "root", "root"}}},
 		Units: map[string]map[string]string{"web.service": {"LoadState": "loaded", "ActiveState": "active", "SubState": "running",
 			"ActiveEnterTimestamp": "Mon", "UnitFileState": "enabled", "FragmentPath": webPath}},
-		Dir:  map[string]FileFacts{"/var/log/web": {Path: "/var/log/web", Kind: "directory", Owner: "www", Group: "adm", Mode: "750"}},
+		Dir:  map[string]FileFacts{"/var/log/web": {Path: "/var/log/web", Kind: "directory", Attributes: Attributes{"750", "www", "adm"}}},
 		Disk: []Space{{"/", 1 << 20, 1000}, {"/run", 1 << 20, 1000}}}
 }
 
@@ -70,7 +70,7 @@ func TestDrift(t *testing.T) {
 		{"mode", file(func(f *FileFacts) { f.Mode = "600" }), webPath + " is root:root mode 600; release r0 left it root:root mode 644"},
 		{"owner of what was found", func(x *Transaction) {
 			file(func(f *FileFacts) { f.Owner = "bob" })(x)
-			x.Last.Outcome = Found
+			x.Facts.Releases = []Past{{ID: "r0", Outcome: Found}, {ID: "r0", Outcome: Committed}}
 		}, ""},
 		{"a file that the inventory has no more", func(x *Transaction) { x.Last.Files["/etc/logrotate.d/gone"] = "1" }, ""},
 		{"a file that the release had not", func(x *Transaction) {
@@ -116,7 +116,7 @@ func TestPreviews(t *testing.T) {
 		{"log directory in order", LogSetup{}, nil, []string{"/var/log/web is as it should be"}},
 		{"log directory missing", LogSetup{}, func(x *Transaction) { x.Facts.Dir = nil }, []string{"*create /var/log/web (www:adm, mode 0750)"}},
 		{"log directory of another, and its mode", LogSetup{}, func(x *Transaction) {
-			x.Facts.Dir["/var/log/web"] = FileFacts{Kind: "directory", Owner: "root", Group: "adm", Mode: "2755"}
+			x.Facts.Dir["/var/log/web"] = FileFacts{Kind: "directory", Attributes: Attributes{"2755", "root", "adm"}}
 		}, []string{"*/var/log/web: owner root:adm -> www:adm", "*/var/log/web: mode 2755 -> 750"}},
 
 		{"checks", HealthCheck{}, nil, []string{"run 2 checks: dir, it's (warning)"}},
@@ -125,12 +125,12 @@ func TestPreviews(t *testing.T) {
 		{"copy", UnitCopy{}, nil, []string{"*update " + webPath + " (aaaaaaaa -> bbbbbbbb)", "*new /etc/logrotate.d/web"}},
 		{"copy what is there", UnitCopy{}, func(x *Transaction) {
 			x.Service.Files = x.Service.Files[:1]
-			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Mode: "644", Owner: "root", Group: "root"}
+			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Attributes: Attributes{"644", "root", "root"}}
 		}, []string{webPath + " is unchanged"}},
 		{"copy over another mode, without a lint", UnitCopy{}, func(x *Transaction) {
 			x.Service.Files = x.Service.Files[:1]
 			x.Facts.Analyze = false
-			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Mode: "600", Owner: "bob", Group: "root"}
+			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Attributes: Attributes{"600", "bob", "root"}}
 		}, []string{webPath + " is unchanged", "*" + webPath + ": bob:root mode 600 -> root:root mode 644", "no systemd-analyze on this host: the unit is not linted"}},
 
 		{"guard", Guard{}, nil, []string{"*arm the guard: without news from here for 1m0s the host goes back by itself"}},
@@ -153,16 +153,16 @@ func TestPreviews(t *testing.T) {
 		}, []string{"*install " + webPath + ", /etc/logrotate.d/web by rename"}},
 		{"commit of what is there", Commit{}, func(x *Transaction) {
 			x.Service.Files = x.Service.Files[:1]
-			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Mode: "644", Owner: "root", Group: "root"}
+			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Attributes: Attributes{"644", "root", "root"}}
 		}, []string{"nothing to install: the files are there"}},
 		{"commit of another mode", Commit{}, func(x *Transaction) {
 			x.Service.Files = x.Service.Files[:1]
-			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Mode: "600", Owner: "root", Group: "root"}
+			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Attributes: Attributes{"600", "root", "root"}}
 		}, []string{"*install " + webPath + " by rename"}},
 		{"commit of a release without a companion", Commit{}, func(x *Transaction) {
 			x.Service.Files[1].Digest = none
-			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Mode: "644", Owner: "root", Group: "root"}
-			x.Facts.Files["/etc/logrotate.d/web"] = FileFacts{Digest: "dd", Mode: "644", Owner: "root", Group: "root"}
+			x.Facts.Files[webPath] = FileFacts{Digest: "bbbbbbbbbbbb", Attributes: Attributes{"644", "root", "root"}}
+			x.Facts.Files["/etc/logrotate.d/web"] = FileFacts{Digest: "dd", Attributes: Attributes{"644", "root", "root"}}
 		}, []string{"*remove /etc/logrotate.d/web"}},
 
 		{"way back", Rollback{}, nil, []string{"on failure: back to " + webPath + " aaaaaaaa (active now), release r1"}},
@@ -209,8 +209,8 @@ func TestRequests(t *testing.T) {
 		{LogSetup{}.Requests(x), `log-setup log_setup ["web" "/var/log/web" "www" "adm" "0750"]`},
 		{HealthCheck{}.Requests(x), `health-check check ["web" "error" "directory" "1" "" "" "/srv"]; ` +
 			`health-check check ["web" "warning" "command" "2" "www" "/w x" "A=b c" "a" "$(b)\n"]`},
-		{UnitCopy{}.Requests(x), `unit-copy unit_copy ["web" "tok" "/etc/systemd/system/web.service" ` +
-			`"[Service]\nExecStart=/bin/new\n[Install]\nWantedBy=multi-user.target\n" "/etc/logrotate.d/web" "r"]`},
+		{UnitCopy{}.Requests(x), `unit-copy unit_copy ["web" "tok" "/etc/systemd/system/web.service" "644" "root:root" ` +
+			`"[Service]\nExecStart=/bin/new\n[Install]\nWantedBy=multi-user.target\n" "/etc/logrotate.d/web" "640" "bob:adm" "r"]`},
 		{Guard{}.Requests(x), `guard guard ["web" "tok" "60"]`},
 		{Trial{}.Requests(x), `trial trial ["web" "tok"]`},
 		{Reload{}.Requests(x), `reload reload ["web" "tok"]`},
@@ -353,13 +353,14 @@ func TestUnchanged(t *testing.T) {
 	if x.Unchanged() {
 		t.Error("other files count as the same")
 	}
+	x.Service.Files[0].Attributes = usual
 	for _, f := range x.Service.Files {
-		x.Facts.Files[f.Path] = FileFacts{Digest: f.Digest, Mode: "644", Owner: "root", Group: "root"}
+		x.Facts.Files[f.Path] = FileFacts{Digest: f.Digest, Attributes: f.Attributes}
 	}
 	if !x.Unchanged() {
 		t.Error("the same files count as others")
 	}
-	x.Facts.Files[webPath] = FileFacts{Digest: x.Service.Files[0].Digest, Mode: "600", Owner: "root", Group: "root"}
+	x.Facts.Files[webPath] = FileFacts{Digest: x.Service.Files[0].Digest, Attributes: Attributes{"600", "root", "root"}}
 	if x.Unchanged() {
 		t.Error("another mode counts as the same")
 	}

@@ -31,8 +31,10 @@ func TestDeploy(t *testing.T) {
 	if got := b.history(); got != "r1 found, r2 committed" {
 		t.Errorf("history: %s", got)
 	}
-	if code := b.ask(ReadReleaseRequest(b.tx, "r1")); code != 0 || b.says("file") != "web.service\n"+unit("old")+"." {
+	if code := b.ask(ReadReleaseRequest(b.tx, "r1")); code != 0 || b.says("file") != "path=web.service\nmode=644\nowner=root\ngroup=root\n\n"+unit("old")+"." {
 		t.Errorf("status %d, release %q", code, b.says("file"))
+	} else if f := ParseReleaseFile(b.says("file")); f.Path != "web.service" || string(f.Content) != unit("old") || f.Attributes != usual {
+		t.Errorf("%+v", f)
 	}
 	b.expect(b.ask(ReadReleaseRequest(b.tx, "r0")), StatusRefused, "release r0 is not kept")
 }

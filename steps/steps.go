@@ -95,9 +95,10 @@ const UnitDirectory = "/etc/systemd/system"
 
 // A File of a release: a unit or a companion, and its place on the host.
 type File struct {
-	Path    string
-	Content []byte
-	Digest  string // SHA-256, hex; "none": the file is to be absent
+	Path       string
+	Content    []byte
+	Digest     string // SHA-256, hex; "none": the file is to be absent
+	Attributes        // zero: root's, mode 644
 }
 
 // Unit reports whether the file is a systemd unit, and so part of the trial.

@@ -1,6 +1,10 @@
 package steps
 
-import "github.com/seatrial/seatrial/remote"
+import (
+	"cmp"
+
+	"github.com/seatrial/seatrial/remote"
+)
 
 // UnitCopy stages the new files beside their places, has systemd lint them, and keeps the old ones.
 type UnitCopy struct{}
@@ -27,8 +31,8 @@ func (s UnitCopy) Preview(t Transaction) []Line {
 		default:
 			lines = append(lines, change(s, "update %s (%.8s -> %.8s)", f.Path, f.From.Digest, f.To.Digest))
 		}
-		if have := t.Facts.File(f.Path); !have.usual() {
-			lines = append(lines, change(s, "%s: %s -> %s", f.Path, have.attributes(), usualAttributes))
+		if f.From.Attributes != f.To.Attributes {
+			lines = append(lines, change(s, "%s: %s -> %s", f.Path, f.From.Attributes, f.To.Attributes))
 		}
 	}
 	if !t.Facts.Analyze {
@@ -39,5 +43,10 @@ func (s UnitCopy) Preview(t Transaction) []Line {
 
 // Requests implements Step.
 func (s UnitCopy) Requests(t Transaction) []remote.Request {
-	return []remote.Request{t.request(s.Name(), "unit_copy", append([]string{t.Token}, filesOf(t.Service)...)...)}
+	args := []string{t.Token}
+	for _, f := range t.Service.Files {
+		a := cmp.Or(f.Attributes, usual)
+		args = append(args, f.Path, a.Mode, a.Owner+":"+a.Group, string(f.Content))
+	}
+	return []remote.Request{t.request(s.Name(), "unit_copy", args...)}
 }

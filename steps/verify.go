@@ -153,11 +153,6 @@ func JournalRequest(t Transaction, lines int, invocations map[string]string) rem
 	return t.request("journal", "journal", args...)
 }
 
-// ReadReleaseRequest asks for the files of a release that the host keeps.
-func ReadReleaseRequest(t Transaction, id string) remote.Request {
-	return t.request("facts", "read_release", id)
-}
-
 // LogsPage is the most that a host says of its journal at once, in bytes: a reply has a limit.
 const LogsPage = 700_000
 

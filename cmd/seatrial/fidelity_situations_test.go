@@ -60,7 +60,7 @@ var situations = []situation{
 	{name: "a check that passes", prepare: "old", unit: goodUnit, checks: true, more: "[[services.$n.checks]]\nname = \"a directory\"\ndirectory = \"/etc\"\n"},
 	{name: "edited since it was deployed", earlier: goodUnit, change: "printf '# by hand\\n' >>$etc/$u; systemctl daemon-reload", unit: goodUnit},
 	{name: "deployed before", ends: "unchanged", earlier: goodUnit, unit: goodUnit},
-	{name: "rollback to what was made by hand", prepare: "old", earlier: goodUnit, unit: goodUnit, verb: "rollback"},
+	{name: "rollback to what was made by hand", prepare: "old; chmod 640 $etc/$u; chown 4242:adm $etc/$u", earlier: goodUnit, unit: goodUnit, verb: "rollback"},
 	{name: "rollback to nothing", ends: "refused", earlier: goodUnit, unit: goodUnit, verb: "rollback"},
 	{name: "restart", ends: "unchanged", prepare: "new", unit: goodUnit, verb: "restart"},
 	{name: "restart of nothing", ends: "refused", unit: goodUnit, verb: "restart"},

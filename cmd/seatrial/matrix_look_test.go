@@ -188,7 +188,7 @@ func (x *trial) sleepOut() {
 
 // atRest says that nothing will happen on the host until the next contact.
 func (x *trial) atRest(l look) bool {
-	return !l.guard && (l.state == "LOCKED" || l.state == "STAGED" || x.boots)
+	return !l.guard && (l.state == "LOCKED" || x.boots)
 }
 
 // patience before a leftover without a guard counts as one: what was under way on the host comes to its end first.
