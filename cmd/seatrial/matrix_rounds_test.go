@@ -48,6 +48,7 @@ func nothing() error { return nil }
 
 // play plays the rounds of one host one after the other.
 func (m *matrix) play(rounds []*round) {
+	shuffle(rounds)
 	for _, r := range rounds {
 		if m.tries(r.host, r.class) {
 			r.play(m)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,8 +24,9 @@ import (
 //
 //	SEATRIAL_MATRIX=full go test ./cmd/seatrial -run Matrix -timeout 12h -v
 //
-// runs all of it. SEATRIAL_MATRIX=off leaves it out; SEATRIAL_MATRIX="network|power" or "full network|power" does the
-// faults whose names match.
+// runs all of it, in an order of its own, and says now and then how far it is. SEATRIAL_MATRIX=off leaves it out; SEATRIAL_MATRIX="network|power" or "full network|power" does the
+// faults whose names match. SEATRIAL_MATRIX_TABLE=FILE writes the account there, too: go test keeps to itself what tests say
+// that pass.
 func TestMatrix(t *testing.T) {
 	t.Parallel() // it waits for hosts most of the time
 	m := newMatrix(t)
@@ -38,6 +40,11 @@ func TestMatrix(t *testing.T) {
 	}
 	all.Wait()
 	t.Log("\n" + m.table())
+	if file := os.Getenv("SEATRIAL_MATRIX_TABLE"); file != "" {
+		if err := os.WriteFile(file, []byte("\n== fault matrix\n"+m.table()), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // suites of the lab, and their systemd.
@@ -188,6 +195,9 @@ func (x *trial) done() {
 	x.matrix.mu.Lock()
 	defer x.matrix.mu.Unlock()
 	x.all = append(x.all, x)
+	if len(x.all)%100 == 0 {
+		x.t.Log("so far:\n" + x.table())
+	}
 }
 
 // A part is a trial and what happens in it.
@@ -196,8 +206,12 @@ type part struct {
 	do func()
 }
 
+// shuffle makes a run that is cut short one about all faults.
+func shuffle[T any](list []T) { rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] }) }
+
 // side does trials side by side: at most so many runs at once on each host, while others wait for a lease to end.
 func (m *matrix) side(parts []part) {
+	shuffle(parts)
 	var all sync.WaitGroup
 	queues := map[*lab.Host][]part{}
 	for _, p := range parts {
