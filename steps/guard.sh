@@ -16,7 +16,7 @@ verb_guard() { # TOKEN LEASE
 start_guard() { # TOKEN; also good when it was started and the answer was lost
 	timeout -k 5 60 systemd-run --quiet --collect --unit="seatrial-guard-$1" -p PropagatesReloadTo="$(unit_names)" -p Restart=on-failure -p RestartSec=1 \
 		-p StartLimitIntervalSec=0 -p OOMScoreAdjust=-900 -p Description="seatrial guard of $service" \
-		/bin/sh "$R/guard.sh" @guard "$service" "$1" </dev/null || sc -q is-active -- "seatrial-guard-$1.service"
+		/bin/sh -c '[ ! -e "$0" ] || exec /bin/sh "$0" "$@"' "$R/guard.sh" @guard "$service" "$1" </dev/null || sc -q is-active -- "seatrial-guard-$1.service"
 }
 
 # The guard itself. It never decides alone: verb_expire reads record and lease again under the lock.
@@ -28,8 +28,8 @@ guard() { # SERVICE TOKEN
 	trap 'load; [ "$token" = "$mine" ] && case $state in TRIAL | REVERTING) remove_trial ;; esac; exit 0' TERM # shutdown, soft reboot
 	while :; do
 		load
-		{ [ "$token" = "$2" ] && unfinished; } || exit 0
-		if lease_over; then
+		[ "$token" = "$2" ] || exit 0
+		if ! unfinished || lease_over; then
 			flock -E 75 -w 60 "$S/lock" /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run expire "$service" "$2" && exit 0
 			sleep 1 # /run full, reload refused: try for ever
 		fi
@@ -37,9 +37,11 @@ guard() { # SERVICE TOKEN
 	done
 }
 
-verb_expire() { # TOKEN; 1: there was nothing to do, the guard goes on
+verb_expire() { # TOKEN; 1: there is nothing to do yet, the guard goes on
 	load
-	{ [ "$token" = "$1" ] && unfinished && lease_over; } || exit 1
+	[ "$token" = "$1" ] || exit 1
+	unfinished || { rm -rf "$R" && exit 0; } # whoever ended the transaction did not come to its last command
+	lease_over || exit 1
 	by_guard=yes
 	recover "the lease ended" || [ "$state" = REVERTED ]
 }

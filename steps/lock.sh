@@ -79,8 +79,11 @@ finish() { # STATE: the transaction is over; only the record and the releases st
 	printf '%s' "$files" | while read -r path _; do rm -f "$(stage_of "$path")" "$(stage_of "$path").tmp"; done
 	disarm_boot
 	rm -f "$S/reserve" "$S/releases/$release"/*.tmp
-	rm -rf "$R" # before the record says that it is over: until then whoever comes by does the rest
+	# before the record says that it is over: until then whoever comes by does the rest. A guard comes by also later, and if
+	# it is killed it needs its file
+	[ -f "$R/guard.sh" ] || rm -rf "$R"
 	save "$1"
+	[ ! -e "$R" ] || rm -rf "$R"
 	say state "$1"
 	# the guard ends by itself within a second; when it is the guard that ends the transaction it must not kill itself
 	[ -n "${by_guard-}" ] || sc stop --no-block -- "seatrial-guard-$token.service" 2>/dev/null

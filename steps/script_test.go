@@ -311,6 +311,29 @@ func TestGuard(t *testing.T) {
 		b.expectState("REVERTED")
 		b.runs(unit("old"))
 	})
+	t.Run("killed when it has done its work", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, unit("old"), unit("new"))
+		b.upTo("ARMED")
+		b.writeRecord("REVERTED")
+		_ = b.host.Remove("/run/seatrial/web")
+		b.host.KillUnit("seatrial-guard-tok.service", "KILL")
+		b.host.Advance(5 * time.Second)
+		b.runs(unit("old"))
+	})
+	for _, signal := range []string{"", "KILL"} {
+		t.Run("a script dies right after its last word "+signal, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, unit("old"), unit("new"))
+			b.upTo("ARMED")
+			b.writeRecord("REVERTED") // and what is in /run is still there
+			if signal != "" {
+				b.host.KillUnit("seatrial-guard-tok.service", signal)
+			}
+			b.host.Advance(5 * time.Second)
+			b.runs(unit("old"))
+		})
+	}
 	t.Run("disk full, then space again", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, unit("old"), unit("new"))
