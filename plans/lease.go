@@ -48,8 +48,8 @@ func renew(ctx context.Context, conn *remote.Conn, tx steps.Transaction) {
 			_ = conn.Close()
 			return
 		}
-		if code := results[0].Code; code != 0 && code != steps.StatusLocked {
-			break // fenced or over: the next step says so
+		if code := results[0].Code; code == steps.StatusFenced || code == steps.StatusState {
+			break // somebody else's, or over: the next step says so
 		}
 	}
 	if control != nil {
@@ -63,15 +63,17 @@ func (l *lease) end() {
 }
 
 const (
-	lockLimit      = 40 * time.Second // the host waits 30 s for a command that is deciding something
-	killed         = 128              // statuses beyond: the host's script was killed, and asking again does no harm
+	lockLimit      = 100 * time.Second // the host waits 90 s for a command that is deciding something
+	killed         = 128               // statuses beyond: the host's script was killed, and asking again does no harm
 	reconnectTries = 4
 	reconnectPause = 2 * time.Second
 )
 
 // rollbackLimit bounds a rollback from here. The host needs as long as the new unit takes to stop and the old one to start,
 // and the old one must settle again.
-func (l *lane) rollbackLimit() time.Duration { return 5*time.Minute + l.tx.Service.Window }
+func (l *lane) rollbackLimit() time.Duration {
+	return 5*time.Minute + l.tx.Service.StartTimeout + l.tx.Service.Window
+}
 
 // callOff ends the transaction over a channel of its own while the helper is in the middle of a phase. A lock that is
 // being taken is waited for: it would be taken after all, and nobody would give it back.

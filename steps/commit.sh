@@ -14,7 +14,7 @@ verb_commit() { # TOKEN
 		show "$unit"
 		[ "$FragmentPath" = "$TRIAL/${file##*/}" ] || die 77 "the trial of $unit was ended by somebody else: systemd has it from ${FragmentPath:-nowhere}"
 		is_active || [ "$Type/$Result" = oneshot/success ] || die 10 "$unit is no longer active: $(how_it_ended)"
-		{ [ "${NRestarts:-0}" = 0 ] && [ "$InvocationID" != "$before" ]; } || die 10 "$unit was restarted after it had settled: $(how_it_ended)"
+		{ [ "${NRestarts:-0}" = 0 ] && [ "$InvocationID" != "$before" ] && has_settled "$unit"; } || die 10 "$unit was restarted after it had settled: $(how_it_ended)"
 	done <<END
 $runs
 END
@@ -61,14 +61,16 @@ END
 	done <<END
 $runs
 END
-	keep_found
-	remember committed
-	prune
+	if keep_found && remember committed; then
+		prune
+	else
+		say changed "no room in $S for the history of releases: it does not have this one"
+	fi
 	finish COMMITTED
 }
 
-# Where a commit takes more than one rename, a power loss in its middle would leave half a release until somebody comes by.
-# There the boot itself finishes it, with a unit that exists only as long as this takes.
+# Where a commit, or taking it back, is more than one rename, a power loss in its middle would leave half a release until
+# somebody comes by. There the boot itself finishes it, with a unit that exists only as long as this takes.
 arm_boot() {
 	needs_boot || return 0
 	printf '[Unit]\nDescription=seatrial finishes the commit of %s\n[Service]\nType=oneshot\nExecStart=/bin/sh -c "%s"\n' "$service" \
@@ -91,8 +93,8 @@ needs_boot() {
 verb_booted() { # nobody asked: the host is up again
 	load
 	boot
-	[ "$state" = COMMITTING ] && [ "$booted" != "$boot" ] || return 0
-	recover "the host went down in the commit"
+	case $state in COMMITTING | REVERTING) ;; *) return 0 ;; esac
+	[ "$booted" = "$boot" ] || recover "the host went down in the commit"
 }
 
 # A boot in the middle of the commit started what it found enabled, from files that were not all the new ones.
@@ -123,26 +125,27 @@ start_committed() {
 keep_found() {
 	[ -n "$previous" ] && ! grep -q "^$previous " "$S/history" 2>/dev/null || return 0
 	rm -rf "$S/releases/$previous"
-	cp -Rp "$S/prev" "$S/releases/$previous"
-	history_line "$previous" found - - old 'by hand' >>"$S/history"
+	cp -Rp "$S/prev" "$S/releases/$previous" && history_line "$previous" found - - old 'by hand'
 }
 
-# history_line ID OUTCOME LABEL PLAN old|new OWNER: `ID OUTCOME TIME LABEL PLAN FILES OWNER`, with - for what there is none of.
-# FILES is PATH=DIGEST,... of all files that the release has; 12 digits tell them apart.
+# history_line ID OUTCOME LABEL PLAN old|new OWNER adds `ID OUTCOME TIME LABEL PLAN FILES OWNER`, with - for what there is none
+# of. FILES is PATH=DIGEST,... of all files that the release has; 12 digits tell them apart.
 history_line() {
 	listed=$(printf '%s' "$files" | while read -r path old new; do
 		[ "$5" = new ] || new=$old
 		[ "$new" = none ] || printf '%s=%.12s,' "$path" "$new"
 	done)
-	printf '%s %s %s %s %s %s %s\n' "$1" "$2" "$(date +%s)" "${3:--}" "${4:--}" "${listed:--}" "$6"
+	{
+		[ ! -f "$S/history" ] || cat "$S/history"
+		printf '%s %s %s %s %s %s %s\n' "$1" "$2" "$(date +%s)" "${3:--}" "${4:--}" "${listed:--}" "$6"
+	} | put "$S/history"
 }
 
 # remember OUTCOME: the release in the host's history, after what it replaced
 remember() {
 	last=$(tail -n 1 "$S/history" 2>/dev/null)
 	case $last in "$release $1 "*) return 0 ;; esac
-	history_line "$release" "$1" "$label" "$plan" new "$owner" >>"$S/history"
-	sync "$S/history"
+	history_line "$release" "$1" "$label" "$plan" new "$owner"
 }
 
 # Five good releases are kept, and five bad ones as evidence. The newest word on a release counts.

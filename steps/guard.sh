@@ -6,11 +6,13 @@ verb_guard() { # TOKEN LEASE
 	[ "$state" = LOCKED ] || die 79 "cannot arm the guard now: $state"
 	! lease_over || die 79 "the lease has ended"
 	set_deadline "$2"
-	printf '%s\n' "$SEATRIAL_PROGRAM" >"$R/guard.sh" || die 78 "cannot write to $R (is /run full?)"
+	put_guard || die 78 "cannot write to $R (is /run full?)"
 	refusal=$(insist start_guard "$1" 2>&1) || die 20 "systemd-run could not start the guard: ${refusal##*"$seatrial_newline"}"
 	insist sc -q is-active -- "seatrial-guard-$1.service" || die 20 "the guard does not run"
 	save ARMED
 }
+
+put_guard() { printf '%s\n' "$SEATRIAL_PROGRAM" >"$R/guard.sh"; }
 
 # PropagatesReloadTo does nothing but refer to the units: systemd must not forget how a oneshot ended
 start_guard() { # TOKEN; also good when it was started and the answer was lost

@@ -111,7 +111,7 @@ stage_of() { # FILE: where its new content waits. Same directory as FILE, so a c
 # files: lines `PATH OLD NEW` (digests or none); runs: lines `UNIT FILE INVOCATION ACTIVE ENABLED`
 
 load() {
-	state=IDLE token='' booted='' release='' previous='' window='' owner='' since='' label='' plan='' files='' runs=''
+	state=IDLE token='' booted='' release='' previous='' window='' patience=100 owner='' since='' label='' plan='' files='' runs=''
 	[ -f "$S/record" ] || return 0
 	while IFS='=' read -r key value; do
 		case $key in
@@ -122,6 +122,7 @@ load() {
 		release) release=$value ;;
 		previous) previous=$value ;;
 		window) window=$value ;;
+		patience) patience=$value ;;
 		owner) owner=$value ;;
 		since) since=$value ;;
 		label) label=$value ;;
@@ -142,8 +143,8 @@ save() { # STATE
 }
 
 record() {
-	printf 'version=1\nstate=%s\ntoken=%s\nboot=%s\nrelease=%s\nprevious=%s\nwindow=%s\nowner=%s\nsince=%s\nlabel=%s\nplan=%s\n' \
-		"$state" "$token" "$booted" "$release" "$previous" "$window" "$owner" "$since" "$label" "$plan"
+	printf 'version=1\nstate=%s\ntoken=%s\nboot=%s\nrelease=%s\nprevious=%s\nwindow=%s\npatience=%s\nowner=%s\nsince=%s\nlabel=%s\nplan=%s\n' \
+		"$state" "$token" "$booted" "$release" "$previous" "$window" "$patience" "$owner" "$since" "$label" "$plan"
 	printf '%s' "$files" | while read -r line; do printf 'file=%s\n' "$line"; done
 	printf '%s' "$runs" | while read -r line; do printf 'run=%s\n' "$line"; done
 }

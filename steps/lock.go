@@ -2,6 +2,7 @@ package steps
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/seatrial/seatrial/remote"
 )
@@ -26,7 +27,7 @@ func (l Lock) Preview(t Transaction) []Line {
 
 // Requests implements Step.
 func (l Lock) Requests(t Transaction) []remote.Request {
-	args := []string{t.Token, seconds(t.Lease), seconds(t.Service.Window), t.Release, t.Previous, t.Owner, t.Since, t.Label, t.Plan}
+	args := []string{t.Token, seconds(t.Lease), seconds(t.Service.Window), seconds(max(t.Service.StartTimeout, patience)), t.Release, t.Previous, t.Owner, t.Since, t.Label, t.Plan}
 	for _, f := range t.Service.Files {
 		args = append(args, fmt.Sprintf("file=%s %s %s", f.Path, t.Facts.File(f.Path).Digest, f.Digest))
 	}
@@ -52,6 +53,9 @@ func (s Release) Preview(Transaction) []Line { return []Line{change(s, "give the
 func (s Release) Requests(t Transaction) []remote.Request {
 	return []remote.Request{t.request(s.Name(), "release", t.Token)}
 }
+
+// patience with units that are being started or stopped in a rollback, at least: systemd's own limit is 90 s.
+const patience = 100 * time.Second
 
 // Renew is not a step of a plan: the run asks for it again and again while it holds the lease.
 func Renew(t Transaction) remote.Request {

@@ -1,6 +1,6 @@
 # lock: takes the lease of this service on this host, for one run. What an earlier, dead run left is undone first.
 
-verb_lock() { # TOKEN LEASE WINDOW RELEASE PREVIOUS OWNER SINCE LABEL PLAN ITEM...: file=PATH OLD NEW | run=UNIT FILE
+verb_lock() { # TOKEN LEASE WINDOW PATIENCE RELEASE PREVIOUS OWNER SINCE LABEL PLAN ITEM...: file=PATH OLD NEW | run=UNIT FILE
 	load
 	refuse_held
 	if unfinished; then
@@ -11,9 +11,11 @@ verb_lock() { # TOKEN LEASE WINDOW RELEASE PREVIOUS OWNER SINCE LABEL PLAN ITEM.
 		recover "what was left of release $release"
 	fi
 	boot
-	token=$1 booted=$boot window=$3 release=$4 previous=$5 owner=$6 since=$7 label=$8 plan=$9 files='' runs=''
+	token=$1 booted=$boot window=$3 patience=$4 release=$5 previous=$6 owner=$7 since=$8 label=$9 files='' runs=''
 	lease=$2
 	shift 9
+	plan=$1
+	shift
 	for item in "$@"; do
 		case $item in
 		file=*) read_words "${item#file=}" && lock_file "$word1" "$word2" "$word3" ;;

@@ -203,7 +203,7 @@ func TestRequests(t *testing.T) {
 		got  []remote.Request
 		want string
 	}{
-		{Lock{}.Requests(x), `lock lock ["web" "tok" "60" "15" "r2" "r1" "me@here pid 1" "now" "v1.0" "abc" "file=/etc/systemd/system/web.service aaaaaaaaaaaa bbbbbbbbbbbb" ` +
+		{Lock{}.Requests(x), `lock lock ["web" "tok" "60" "15" "100" "r2" "r1" "me@here pid 1" "now" "v1.0" "abc" "file=/etc/systemd/system/web.service aaaaaaaaaaaa bbbbbbbbbbbb" ` +
 			`"file=/etc/logrotate.d/web none cccccccccccc" "run=web.service /etc/systemd/system/web.service"]`},
 		{Release{}.Requests(x), `release release ["web" "tok"]`},
 		{LogSetup{}.Requests(x), `log-setup log_setup ["web" "/var/log/web" "www" "adm" "0750"]`},

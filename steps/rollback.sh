@@ -10,6 +10,7 @@ verb_rollback() { # TOKEN REASON
 	REVERTED) # the guard was faster
 		healthy=yes
 		await_units
+		strangers
 		say state REVERTED
 		[ -n "$healthy" ] || exit 11
 		return 0
@@ -18,7 +19,11 @@ verb_rollback() { # TOKEN REASON
 		undo=yes
 		boot
 		booted=$boot
+		reserve || rm -f "$S/reserve"
 		save REVERTING
+		arm_boot || disarm_boot
+		# another guard, for the case that this dies. Without one the next contact does the rest
+		mkdir -p "$R" && chmod 700 "$R" && set_deadline 30 && put_guard && insist start_guard "$token" 2>/dev/null
 		;;
 	esac
 	recover "$reason"
@@ -44,6 +49,7 @@ recover() { # REASON; status 11: back on the old unit, which is not healthy
 	elif [ "$state/$verb" = REVERTING/rollback ]; then
 		await_units # the boot brought the old ones back, or did it?
 	fi
+	[ -z "$dirty" ] || strangers
 	[ -z "$dirty" ] || ! changes || { remember rolled-back && prune; }
 	finish REVERTED
 	[ -n "$healthy" ] || return 11
@@ -77,7 +83,7 @@ restore_files() {
 		case $path in "$ETC"/*) [ ! -e "$TRIAL/${path##*/}" ] || dirty=yes ;; esac
 		found=$(digest "$path")
 		[ "$found" != "$old" ] || [ -n "${undo-}" ] || renamed_same "$path" || continue
-		[ "$found" = "$old" ] || [ "$found" = "$new" ] || continue # somebody else's, and left alone
+		[ "$found" = "$old" ] || [ "$found" = "$new" ] || continue # somebody else's, and left alone; see strangers
 		dirty=yes
 		if [ "$old" = none ]; then
 			stop_units_of "$path"
@@ -96,6 +102,17 @@ END
 $files
 END
 	remove_trial
+}
+
+# What is put back and is not as it was, somebody else has changed meanwhile: a person must look.
+strangers() {
+	while read -r path old _; do
+		[ -z "$path" ] || [ "$(digest "$path")" = "$old" ] && continue
+		healthy=''
+		say unhealthy "$path was changed by somebody else, and is left as it is"
+	done <<END
+$files
+END
 }
 
 # renamed_same FILE: only its mode or owner was to change, and that has happened. Its stage is gone, so it was renamed.
@@ -143,7 +160,8 @@ END
 }
 
 # What ran before must settle again, all units at once: active within 30 s, and then undisturbed for the window. As long
-# as systemd is at work on a job (the new unit stops slowly, the old one starts slowly) it is given 100 s.
+# as systemd is at work on a job (the new unit stops slowly, the old one starts slowly) it is given as long as a
+# unit may take to start, at least 100 s.
 await_units() {
 	now
 	began=$now steady='' settled=''
@@ -181,11 +199,11 @@ look_back() {
 		case $was in
 		active | reloading | activating) ran=yes ;;
 		*)
-			[ "$ActiveState" != deactivating ] || trouble="the new $unit does not stop: $(how_it_ended)" busy=100
+			[ "$ActiveState" != deactivating ] || trouble="the new $unit does not stop: $(how_it_ended)" busy=$patience
 			continue
 			;;
 		esac
-		[ -z "$Job" ] || busy=100
+		[ -z "$Job" ] || busy=$patience
 		case $ActiveState/$SubState/$Job in
 		active/*/ | reloading/*/) # and no job is waiting
 			case $settled in

@@ -484,6 +484,8 @@ func TestSteps(t *testing.T) {
 			b.host.KillUnit("web.service", "KILL")
 			b.host.Advance(5 * time.Second)
 		}, Commit{}, StatusUnit, "web.service was restarted after it had settled"},
+		{"restarted by somebody after it had settled", unit("new"), "SETTLED", func(b *bench) { _ = b.host.StartUnit("web.service") }, Commit{}, StatusUnit, "web.service was restarted after it had settled"},
+		{"restarted by somebody before it is verified", unit("new"), "SETTLED", func(b *bench) { _ = b.host.StartUnit("web.service") }, Verify{}, StatusUnit, "web.service was restarted after it had settled"},
 		{"no rename", unit("new"), "SETTLED", func(b *bench) { _ = b.host.Fail("commit") }, Commit{}, StatusSystemd, "cannot rename the new"},
 		{"nothing to give back", unit("new"), "TRIAL", nil, Release{}, StatusState, "cannot give the lease back now: TRIAL"},
 	}
@@ -505,16 +507,17 @@ func TestSteps(t *testing.T) {
 			for _, f := range []string{"/etc/systemd/", stateDir + "releases/", stateDir + "prev/", "/run/seatrial/web/guard.sh", trialDir} {
 				b.host.Free(f)
 			}
-			b.must(Rollback{"test"})
-			_ = b.host.Remove("/etc/systemd/system.control/web.service")
-			b.host.DaemonReload()
 			if strings.HasPrefix(tt.name, "changed") {
+				b.expect(b.do(Rollback{"test"}), StatusUnhealthy, "")
 				if b.read(webPath) != unit("by hand") {
 					t.Error("somebody else's change was overwritten")
 				}
 				b.nothingLeft()
 				return
 			}
+			b.must(Rollback{"test"})
+			_ = b.host.Remove("/etc/systemd/system.control/web.service")
+			b.host.DaemonReload()
 			b.runs(unit("old"))
 		})
 	}

@@ -1,5 +1,6 @@
 # settle: the start that we caused must reach `active` and stay there, in one invocation and without a restart,
-# for the whole window. Reads only; holds no lock, so the lease can be renewed and the trial called off.
+# for the whole window. Changes nothing; holds no lock, so the lease can be renewed and the trial called off. What has
+# settled is noted for those that come after.
 
 verb_settle() { # TOKEN WINDOW START_TIMEOUT
 	fence "$1"
@@ -27,7 +28,16 @@ END
 		fi
 		sleep 1
 	done
+	printf '%s\n' "$settled" >"$R/settled" || die 78 "cannot write to $R (is /run full?)"
 	say changed "stable for $2 s"
+}
+
+# has_settled UNIT, after show: is this the start that settled? (A oneshot that has ended is none that runs.)
+has_settled() {
+	settled=''
+	[ ! -f "$R/settled" ] || read -r settled <"$R/settled"
+	case " $settled " in *" $1 $InvocationID "*) return 0 ;; esac
+	[ "$Type/$ActiveState/$Result" = oneshot/inactive/success ]
 }
 
 settle_look() { # UNIT INVOCATION_BEFORE

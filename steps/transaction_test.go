@@ -392,6 +392,87 @@ func TestHalfACommit(t *testing.T) {
 	})
 }
 
+// A release that was committed is being taken back, and whoever does it dies in the middle: the host itself goes on.
+func TestHalfAnUndo(t *testing.T) {
+	t.Parallel()
+	old, fresh := unit(quietWorker, "# old"), unit(quietWorker, "# new")
+	for name, die := range map[string]func(*bench){
+		"script":     func(b *bench) { b.host.Disconnect(); b.host.Advance(2 * time.Minute) },
+		"power lost": func(b *bench) { b.host.Reboot(); b.host.Advance(2 * time.Minute) },
+		"next run": func(b *bench) {
+			b.host.StopUnit("seatrial-guard-tok.service")
+			b.host.Advance(2 * time.Minute)
+			b.tx.Token = "next"
+			b.tx.Facts = Facts{}
+			b.do(Lock{}) // the facts are from before
+			b.tx.Facts = b.facts()
+			b.must(Lock{}, Release{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := pair(t, unit("old"), unit("new"), old, fresh)
+			b.upTo("COMMITTED")
+			b.host.Fill(workerPath)
+			b.expect(b.do(Rollback{"test"}), StatusSystemd, "cannot put the old "+workerPath+" back")
+			if b.read(webPath) != unit("old") || b.read(workerPath) != fresh {
+				t.Fatal("it did not end in the middle")
+			}
+			b.host.Free(workerPath)
+			die(b)
+			b.runs(unit("old"))
+			b.unitRuns("worker.service", workerPath, old)
+		})
+	}
+}
+
+// A file that somebody else has changed is left alone, and the rollback does not count as one.
+func TestRollbackBesideSomebodyElse(t *testing.T) {
+	t.Parallel()
+	for _, who := range []string{"us", "the guard"} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, unit("old"), unit("new"))
+			b.upTo("SETTLED")
+			b.put(webPath, unit("by hand"))
+			if who == "the guard" {
+				b.host.Advance(2 * time.Minute)
+				b.expectState("REVERTED")
+			}
+			b.expect(b.do(Rollback{"test"}), StatusUnhealthy, "")
+			if said := b.says("unhealthy"); said != webPath+" was changed by somebody else, and is left as it is" {
+				t.Errorf("the host says %q", said)
+			}
+			b.runs(unit("by hand"))
+		})
+	}
+}
+
+// The history does not fit: the release is installed all the same, and nothing that was kept is lost.
+func TestCommitWithoutAHistory(t *testing.T) {
+	t.Parallel()
+	for _, full := range []string{"history", "releases/r1"} {
+		t.Run(full, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, unit("old"), unit("new"))
+			b.tx.Previous = "r1"
+			b.upTo("SETTLED")
+			b.host.Fill(stateDir + full)
+			b.must(Commit{})
+			b.runs(unit("new"))
+			if said := b.says("changed"); !strings.Contains(said, "no room in") {
+				t.Errorf("the host says %q", said)
+			}
+			if b.history() != "" {
+				t.Errorf("history: %s", b.history())
+			}
+			if b.read(stateDir+"releases/r2/web.service") != unit("new") {
+				t.Error("the release is not kept")
+			}
+		})
+	}
+}
+
 // The old unit comes back and does not run: that is another status, and the record is closed.
 func TestRolledBackAndNotHealthy(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,7 @@
 # service's own units. (The HTTP checks are asked by the controller, through the connection.)
 
 verb_verify() { # TOKEN|- TIMEOUT UNIT,UNIT... ADDRESS...
-	limit=$2 units=$(printf '%s' "$3" | tr ',' ' ')
+	limit=$2 units=$(printf '%s' "$3" | tr ',' ' ') ours=$1
 	[ "$1" = - ] || fence "$1"
 	shift 3
 	for unit in $units; do verify_unit "$unit"; done
@@ -23,6 +23,7 @@ verify_unit() {
 	show "$1"
 	if [ "$Type" = oneshot ] && [ "$ActiveState" = inactive ] && [ "$Result" = success ]; then return; fi
 	is_active || die 10 "$1 is not active: $(how_it_ended)"
+	[ "$ours" = - ] || has_settled "$1" || die 10 "$1 was restarted after it had settled: $(how_it_ended)"
 	say unit "$1 $ActiveState/$SubState $InvocationID"
 }
 

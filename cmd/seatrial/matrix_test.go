@@ -207,7 +207,9 @@ type part struct {
 }
 
 // shuffle makes a run that is cut short one about all faults.
-func shuffle[T any](list []T) { rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] }) }
+func shuffle[T any](list []T) {
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+}
 
 // side does trials side by side: at most so many runs at once on each host, while others wait for a lease to end.
 func (m *matrix) side(parts []part) {
