@@ -40,8 +40,11 @@ type lane struct {
 	off         *answer           // of the host, when ctx ended and the transaction was called off
 }
 
-// interrupted is why a lane ends that was called off.
-const interrupted = "interrupted"
+// Why a lane ends that was called off, or is taken up again.
+const (
+	interrupted = "interrupted"
+	died        = "the run had died"
+)
 
 // failure is why a lane does not go on.
 type failure struct {

@@ -168,6 +168,37 @@ func TestRestartPlan(t *testing.T) {
 	f.runs("web-1", unit("old"))
 }
 
+// A restart that is called off leaves a unit that runs, and says whether it was restarted.
+func TestRestartInterruptedAtEveryEvent(t *testing.T) {
+	t.Parallel()
+	f := short(t, 1, unit("old"), unit("old"))
+	f.expect(f.again(t.Context(), Restart(), unit("old")), ExitOK, "unchanged")
+	for at := range len(f.events) {
+		t.Run(fmt.Sprint("event ", at+1), func(t *testing.T) {
+			t.Parallel()
+			f := short(t, 1, unit("old"), unit("old"))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			f.each = func(n int, _ Event) {
+				if n == at+1 {
+					cancel()
+				}
+			}
+			before := f.hosts["web-1"].Unit("web.service").InvocationID
+			code := f.again(ctx, Restart(), unit("old"))
+			restarted := f.hosts["web-1"].Unit("web.service").InvocationID != before
+			f.runs("web-1", unit("old"))
+			want, outcome := ExitInterrupted, map[bool]Outcome{true: Unchanged, false: SkippedHost}[restarted]
+			if slices.ContainsFunc(f.events[:at+1], func(e Event) bool { return e.Step == "release" }) {
+				want, outcome = ExitOK, Unchanged // it came too late
+			}
+			if r := f.result("web-1"); code != want || r.Outcome != outcome {
+				t.Errorf("restarted: %v, exit code %d, %+v\n%s", restarted, code, r, strings.Join(lines(f.events), "\n"))
+			}
+		})
+	}
+}
+
 func TestCheckPlan(t *testing.T) {
 	t.Parallel()
 	f := short(t, 2, unit("old"), unit("new"))

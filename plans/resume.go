@@ -72,7 +72,7 @@ func (l *lane) resume(ctx context.Context, decided bool) {
 	if err != nil {
 		text, hint := message(err)
 		l.failure = &failure{step: "connect", text: text, hint: hint}
-		l.result.Text = text + "; pending: its guard ends a trial by itself, and the next run undoes what is left"
+		l.result.Text = text + "; pending: its guard undoes by itself what is not committed, and the next run what is left"
 		l.end(Unreachable)
 		return
 	}
@@ -103,8 +103,8 @@ func (l *lane) resume(ctx context.Context, decided bool) {
 		l.rollback(l.failure.text)
 	default:
 		l.touched, l.lease = true, holdLease(l)
-		l.failure = &failure{text: "the run had died"}
-		l.rollback("the run had died")
+		l.failure = &failure{text: died}
+		l.rollback(died)
 	}
 }
 

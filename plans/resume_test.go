@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seatrial/seatrial/inventory"
 	"github.com/seatrial/seatrial/remote"
@@ -218,6 +219,40 @@ func TestResumeFindsTheOldUnitDead(t *testing.T) {
 	m.hosts["web-1"].StopUnit("web.service")
 	if code := m.resume(died); code != ExitLook || m.outcomes() != "rollback-failed" {
 		t.Errorf("exit code %d, %+v", code, m.results())
+	}
+}
+
+// A restart whose run died changed no file: what counts is whether the unit runs.
+func TestResumeOfARestart(t *testing.T) {
+	t.Parallel()
+	for _, before := range []string{"lock", "start", "settle", "verify", "release"} {
+		for _, runs := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, it runs: %v", before, runs), func(t *testing.T) {
+				t.Parallel()
+				m := newMortal(t, 1)
+				m.order.Plan = Restart()
+				m.killBefore(before)
+				died := m.die()
+				want, code := Unchanged, ExitOK
+				if before == "lock" {
+					want = SkippedHost // nothing was begun
+				}
+				if !runs && before == "release" {
+					return // it was verified
+				}
+				if !runs && before != "lock" {
+					m.hosts["web-1"].Advance(2 * time.Second) // the job is done
+					m.hosts["web-1"].StopUnit("web.service")
+					want, code = RollbackFailed, ExitLook
+				}
+				if got := m.resume(died); got != code || m.result("web-1").Outcome != want {
+					t.Errorf("exit code %d, %+v", got, m.results())
+				}
+				if want != RollbackFailed {
+					m.holds("web-1", unit("old"), unit("old"))
+				}
+			})
+		}
 	}
 }
 

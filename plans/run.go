@@ -333,7 +333,7 @@ func (r *Run) finish(ctx context.Context, code int) int {
 			Release: l.result.Release, Label: l.result.Label, Step: l.result.Step, Text: l.result.Text, Hint: l.result.Hint})
 	}
 	var text string
-	late := r.Order.Plan.commits() && worse(worst, Deployed) == Deployed // everything had been done by then
+	late := worse(worst, Deployed) == Deployed && !r.anyFailed(r.lanes) // everything had been done by then
 	if ctx.Err() != nil && code != ExitLook && !late {
 		code, text = ExitInterrupted, "interrupted"
 	}

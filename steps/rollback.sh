@@ -48,6 +48,8 @@ recover() { # REASON; status 11: back on the old unit, which is not healthy
 		revert_units
 	elif [ "$state/$verb" = REVERTING/rollback ]; then
 		await_units # the boot brought the old ones back, or did it?
+	elif [ "$state/$verb" = LOCKED/rollback ] && ! changes && disturbed; then
+		await_units # nothing is to be put back, but does it run?
 	fi
 	[ -z "$dirty" ] || strangers
 	[ -z "$dirty" ] || ! changes || { remember rolled-back && prune; }
@@ -60,6 +62,17 @@ changes() { # does the transaction change any file?
 		[ "$old" = "$new" ] || return 0
 	done <<END
 $files
+END
+	return 1
+}
+
+disturbed() { # is any unit not as the record has it?
+	while read -r unit _ before was _; do
+		[ -n "$unit" ] || continue
+		show "$unit"
+		[ "${InvocationID:--}/$ActiveState/$Job" = "$before/$was/" ] || return 0
+	done <<END
+$runs
 END
 	return 1
 }

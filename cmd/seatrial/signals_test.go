@@ -287,7 +287,7 @@ func TestSecondInterrupt(t *testing.T) {
 	said.until(t, "interrupt again to leave at once")
 	s.signal(c, syscall.SIGINT)
 	s.ends(c, said, 130)
-	if want := "in trial, and back on the old release by themselves within 1m0s: web-1"; !strings.Contains(said.String(), want) {
+	if want := "in trial, and they begin to go back to the old release by themselves within 1m0s: web-1"; !strings.Contains(said.String(), want) {
 		t.Errorf("not said: %q\n%s", want, said)
 	}
 	if running := s.host.Unit("app.service").Running; running != newApp {

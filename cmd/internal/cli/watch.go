@@ -76,13 +76,13 @@ func (w *watch) farewell() (text, hint string) {
 		text += fmt.Sprintf("; on the release that they have, and free for other runs within %s: %s", plans.DefaultLease, hosts(w.held))
 	}
 	if len(w.trial) > 0 {
-		text += fmt.Sprintf("; in trial, and back on the old release by themselves within %s: %s", plans.DefaultLease, hosts(w.trial))
+		text += fmt.Sprintf("; in trial, and they begin to go back to the old release by themselves within %s: %s", plans.DefaultLease, hosts(w.trial))
 	}
 	if len(w.keep) > 0 {
 		text += fmt.Sprintf("; being committed, and on the new release or back on the old one within %s: %s", plans.DefaultLease, hosts(w.keep))
 	}
 	if len(w.kept) > 0 {
-		text += "; committed, and left as they are: " + hosts(w.kept)
+		text += "; committed, and left so or on the way back to the old release: " + hosts(w.kept)
 	}
 	return text, "seatrial resume takes the run up; seatrial status shows where the hosts are"
 }

@@ -22,8 +22,8 @@ func TestFarewell(t *testing.T) {
 	done := func(step, host string, status plans.Status) []plans.Event {
 		return []plans.Event{{Type: plans.StepFinished, Host: host, Step: step, Status: status}}
 	}
-	const held, trial = "on the release that they have, and free for other runs within 1m0s: ", "in trial, and back on the old release by themselves within 1m0s: "
-	const keep, kept = "being committed, and on the new release or back on the old one within 1m0s: ", "committed, and left as they are: "
+	const held, trial = "on the release that they have, and free for other runs within 1m0s: ", "in trial, and they begin to go back to the old release by themselves within 1m0s: "
+	const keep, kept = "being committed, and on the new release or back on the old one within 1m0s: ", "committed, and left so or on the way back to the old release: "
 	tests := []struct {
 		name   string
 		events [][]plans.Event
