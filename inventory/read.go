@@ -88,7 +88,8 @@ func (r *reader) parse(text string) (*table, bool) {
 	problem := Problem{File: r.path, Line: 1, Message: "not TOML: " + oneLine(err.Error())}
 	var syntax toml.ParseError
 	if errors.As(err, &syntax) {
-		problem.Line = syntax.Position.Line
+		// the library leaves the text where its end is in an escape
+		problem.Line = max(1, min(syntax.Position.Line, 1+strings.Count(text, "\n")))
 		problem.Message = "not TOML: " + oneLine(syntax.Message)
 	}
 	problem.Hint = `strings stand in "quotes", tables are [a.b], lists of tables [[a.b]], and each key comes once`

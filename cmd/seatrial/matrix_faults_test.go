@@ -64,38 +64,38 @@ func (x *trial) killed(kill func(*controller) bool, resumed bool) {
 	x.judge(30*time.Second, c.outcome(), x.resume())
 }
 
-// scriptKilled: the host's script is killed at each command that it gives on its way to the commit; the controller lives.
-// Before or after the command, with or without the helper above it.
-func (m *matrix) scriptKilled() []part {
+// killedAt makes trials in which a script is killed at commands, each in one of the ways.
+func (m *matrix) killedAt(class string, points map[string][]point, some func(k kind, j int) bool, make func(x *trial, p point, v variant) func()) []part {
 	var parts []part
 	for i, h := range m.single {
 		for k := range kinds {
 			if !m.meets(h, k) {
 				continue
 			}
-			for j, p := range pick(m, i, 1, m.good[key(h, k)]) {
-				if k != update && m.full && j%3 != int(k) {
+			for j, p := range pick(m, i, 1, points[key(h, k)]) {
+				if m.full && some != nil && !some(k, j) {
 					continue
 				}
-				for _, v := range m.variants(i + j) {
-					x := m.trial(h, "script killed at a command", k)
-					parts = append(parts, part{x, func() { x.crashed(p, v) }})
-				}
+				x := m.trial(h, class, k)
+				parts = append(parts, part{x, make(x, p, variants[(i+int(k)+j)%len(variants)])})
 			}
 		}
 	}
 	return parts
 }
 
+// aThird of the commands is enough for a kind: the others are tried with other kinds.
+func aThird(k kind, j int) bool { return j%int(kinds) == int(k) }
+
 type variant struct{ when, how string }
 
-// variants are all of them in the full matrix, and otherwise one.
-func (m *matrix) variants(n int) []variant {
-	all := []variant{{"before", "shells"}, {"after", "all"}, {"after", "shells"}, {"before", "all"}}
-	if m.full {
-		return []variant{all[n%2*2], all[n%2*2+1]}
-	}
-	return all[n%4:][:1]
+// Before or after the command, with or without the helper above the script.
+var variants = []variant{{"before", "shells"}, {"after", "all"}, {"after", "shells"}, {"before", "all"}}
+
+// scriptKilled: the host's script is killed at each command that it gives on its way to the commit; the controller lives.
+func (m *matrix) scriptKilled() []part {
+	return m.killedAt("script killed at a command", m.good, func(k kind, j int) bool { return k == update || aThird(k, j) },
+		func(x *trial, p point, v variant) func() { return func() { x.crashed(p, v) } })
 }
 
 func (x *trial) crashed(p point, v variant) {
@@ -110,42 +110,53 @@ func (x *trial) crashed(p point, v variant) {
 
 // rollbackKilled: a bad release, whose rollback is killed at each command.
 func (m *matrix) rollbackKilled() []part {
-	var parts []part
-	for i, h := range m.single {
-		for k := range kinds {
-			if !m.meets(h, k) {
-				continue
-			}
-			for j, p := range pick(m, i, 1, m.undo[key(h, k)]) {
-				for _, v := range m.variants(i + j) {
-					x := m.trial(h, "rollback killed at a command", k)
-					x.bad = true
-					parts = append(parts, part{x, func() { x.crashed(p, v) }})
-				}
-			}
+	return m.killedAt("rollback killed at a command", m.undo, nil, func(x *trial, p point, v variant) func() {
+		x.bad = true
+		return func() { x.crashed(p, v) }
+	})
+}
+
+// undoKilled: the release is committed, then another host fails, and taking it back is killed at each command; so is the
+// controller, every other time.
+func (m *matrix) undoKilled() []part {
+	n := 0
+	return m.killedAt("undo of a commit killed at a command", m.undone, aThird, func(x *trial, p point, v variant) func() {
+		x.undone = true
+		if n++; n%2 == 0 {
+			return func() { x.crashed(p, v) }
 		}
+		return func() { x.crashedAndAlone(p, v) }
+	})
+}
+
+func (x *trial) crashedAndAlone(p point, v variant) {
+	if err := x.order(p, v.when, v.how); err != nil {
+		x.wrong("%v", err)
+		return
 	}
-	return parts
+	x.what += ", controller killed"
+	release := x.enter()
+	c := x.start("deploy", "lab", "--json")
+	for over := false; !over && !x.met; {
+		select {
+		case <-c.ended:
+			over = true
+		case <-time.After(200 * time.Millisecond):
+		}
+		x.met = x.hit()
+	}
+	c.kill()
+	<-c.ended
+	release()
+	x.judge(leaseAndRestart)
 }
 
 // guardKilled: the controller is gone, and the guard's recovery is killed at each command.
 func (m *matrix) guardKilled() []part {
-	var parts []part
-	for i, h := range m.single {
-		for k := range kinds {
-			if !m.meets(h, k) {
-				continue
-			}
-			for j, p := range pick(m, i, 1, m.undo[key(h, k)]) {
-				for _, v := range m.variants(i + j) {
-					x := m.trial(h, "guard killed at a command", k)
-					p.verb, x.window = "expire", 30
-					parts = append(parts, part{x, func() { x.guardCrashed(p, v) }})
-				}
-			}
-		}
-	}
-	return parts
+	return m.killedAt("guard killed at a command", m.undo, nil, func(x *trial, p point, v variant) func() {
+		p.verb, x.window = "expire", 30
+		return func() { x.guardCrashed(p, v) }
+	})
 }
 
 func (x *trial) guardCrashed(p point, v variant) {

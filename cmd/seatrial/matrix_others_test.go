@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -62,8 +61,7 @@ func (x *trial) unguarded(killed bool, times int) {
 	x.judge(leaseAndRestart, report)
 }
 
-// othersAtWork: somebody else stops or restarts the unit in the trial, from the moment it is armed until the commit's last
-// look at it. (A unit that is stopped after that is stopped: nobody can tell it from one stopped after the commit.)
+// othersAtWork: somebody else stops or restarts the unit in the trial, from its beginning until the commit. (A unit that is stopped after that is stopped: nobody can tell it from one stopped after the commit.)
 func (m *matrix) othersAtWork() []part {
 	var parts []part
 	for i, h := range m.single {
@@ -85,15 +83,12 @@ func (m *matrix) othersAtWork() []part {
 	return parts
 }
 
-// undecided are the commands from the trial on, until the commit looks at the unit.
+// undecided are the commands from the trial on, until the commit is decided.
 func undecided(points []point) []point {
 	var some []point
 	for _, p := range serving(points) {
-		if p.verb == "commit" && strings.HasPrefix(p.command, "systemctl show") {
-			break
-		}
 		switch p.verb {
-		case "trial", "reload", "start", "helper", "commit":
+		case "trial", "reload", "start", "helper":
 			some = append(some, p)
 		}
 	}

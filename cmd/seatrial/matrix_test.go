@@ -33,7 +33,7 @@ func TestMatrix(t *testing.T) {
 	m.measure()
 	var all sync.WaitGroup
 	all.Go(func() {
-		m.side(m.wanted(m.controllerKilled(), m.scriptKilled(), m.rollbackKilled(), m.guardKilled(), m.guardDies(), m.othersAtWork()))
+		m.side(m.wanted(m.controllerKilled(), m.scriptKilled(), m.rollbackKilled(), m.undoKilled(), m.guardKilled(), m.guardDies(), m.othersAtWork()))
 	})
 	for _, h := range m.lab.Hosts {
 		all.Go(func() { m.play(m.rounds(h)) })
@@ -61,7 +61,7 @@ var sampled = map[string]string{
 	"daemon-reload storm": "bullseye", "daemon-reexec storm": "bookworm", "host rebooted": "bullseye", "power lost": "bookworm",
 	"controller killed at a random moment": "bullseye", "guard killed": "bookworm", "guard killed, then the controller": "trixie",
 	"controller killed at an event": "trixie", "script killed at a command": "bookworm",
-	"rollback killed at a command": "bullseye", "guard killed at a command": "bookworm",
+	"rollback killed at a command": "bullseye", "undo of a commit killed at a command": "trixie", "guard killed at a command": "bookworm",
 	"unit stop by somebody else": "bookworm", "unit restart by somebody else": "trixie",
 }
 
@@ -95,7 +95,8 @@ type matrix struct {
 	count  int
 	all    []*trial
 	good   map[string][]point // suite and kind -> the commands of a good deploy
-	undo   map[string][]point // and those of the rollback of a bad one
+	undo   map[string][]point // of the rollback of a bad one
+	undone map[string][]point // and of the rollback of one that was committed
 	events int                // of a good deploy
 }
 
@@ -113,7 +114,7 @@ func newMatrix(t *testing.T) *matrix {
 		spec.Hosts = append(spec.Hosts, lab.HostSpec{Name: s.suite, Suite: s.suite}, lab.HostSpec{Name: s.suite + whole, Suite: s.suite})
 	}
 	m := &matrix{t: t, full: full, only: regexp.MustCompile(strings.TrimSpace(only)), dir: t.TempDir(),
-		gate: semaphore.NewWeighted(runsAtOnce), good: map[string][]point{}, undo: map[string][]point{}}
+		gate: semaphore.NewWeighted(runsAtOnce), good: map[string][]point{}, undo: map[string][]point{}, undone: map[string][]point{}}
 	m.lab = lab.Start(t, spec)
 	for _, s := range suites {
 		m.single = append(m.single, m.lab.Host(s.suite))
@@ -266,11 +267,16 @@ func (m *matrix) measure() {
 			bad := m.trial(h, "bad release", k)
 			bad.bad = true
 			parts = append(parts, part{bad, func() { bad.measured(m.undo, "rolled-back") }})
+			undone := m.trial(h, "committed, and undone", k)
+			undone.undone = true
+			parts = append(parts, part{undone, func() { undone.measured(m.undone, "rolled-back") }})
 		}
 	}
 	m.side(parts)
-	for name, points := range m.undo {
-		m.undo[name] = slices.DeleteFunc(points, func(p point) bool { return p.verb != "rollback" })
+	for _, lists := range []map[string][]point{m.undo, m.undone} {
+		for name, points := range lists {
+			lists[name] = slices.DeleteFunc(points, func(p point) bool { return p.verb != "rollback" })
+		}
 	}
 }
 
@@ -289,7 +295,9 @@ func (x *trial) measured(into map[string][]point, want string) {
 	points := x.trace()
 	x.matrix.mu.Lock()
 	into[key(x.host, x.kind)] = points
-	x.events = max(x.events, len(c.lines))
+	if want == "deployed" {
+		x.events = max(x.events, len(c.lines))
+	}
 	x.matrix.mu.Unlock()
 	x.judge(20*time.Second, c.outcome())
 }

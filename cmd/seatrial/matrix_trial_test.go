@@ -34,6 +34,7 @@ type trial struct {
 	what    string // the fault
 	kind    kind
 	bad     bool // the new release dies
+	undone  bool // it is committed, and then it dies on another host
 	enabled bool
 	boots   bool // the host boots in this trial: what was not enabled does not run afterwards
 	cut     bool // the host will not answer: it is not waited for as long
@@ -77,6 +78,9 @@ func (x *trial) prepare() error {
 	more := ""
 	if x.bad {
 		more = "--crash-after=1"
+	}
+	if x.undone {
+		more = "\nExecStartPre=/usr/bin/test %H = " + x.host.Name
 	}
 	x.old, x.new = map[string]string{}, map[string]string{x.unit(): text(2, more)}
 	if x.kind != first {
@@ -122,6 +126,11 @@ func (x *trial) inventory(rotated string) error {
 	if !x.boots && !x.cut {
 		ssh = strings.Replace(ssh, `"10s"`, `"60s"`, 1) // many at once on few cores
 	}
+	other := ""
+	if x.undone {
+		h := x.single[(x.turn(x.host)+1)%len(x.single)]
+		other = fmt.Sprintf("[[environments.lab.hosts]]\nname = %q\naddress = %q\n[environments.lab.rollout]\ncanary = 1\n", h.Name, h.Addr)
+	}
 	text := ssh + fmt.Sprintf(`
 [services.%[1]s]
 unit = "%[1]s.service"
@@ -137,7 +146,7 @@ timeout = "30s"
 [[environments.lab.hosts]]
 name = %[4]q
 address = %[5]q
-`, x.service, x.port, logs, x.host.Name, x.host.Addr, max(x.window, 2))
+%[7]s`, x.service, x.port, logs, x.host.Name, x.host.Addr, max(x.window, 2), other)
 	for name, content := range map[string]string{"inventory.toml": text, x.service + ".service": x.new[x.unit()], "rotate.conf": x.new[rotated]} {
 		if err := os.WriteFile(filepath.Join(x.dir, name), []byte(content), 0o600); err != nil {
 			return err
@@ -276,12 +285,17 @@ func (c *controller) wait(limit time.Duration) *controller {
 func (c *controller) outcome() string {
 	var end struct {
 		Type  string
-		Hosts []struct{ Outcome string }
+		Hosts []struct{ Host, Outcome string }
 	}
-	if json.Unmarshal([]byte(c.last), &end) != nil || end.Type != "run.finished" || len(end.Hosts) != 1 {
+	if json.Unmarshal([]byte(c.last), &end) != nil || end.Type != "run.finished" {
 		return ""
 	}
-	return end.Hosts[0].Outcome
+	for _, h := range end.Hosts {
+		if h.Host == c.x.host.Name {
+			return h.Outcome
+		}
+	}
+	return ""
 }
 
 // deploy is a whole run that nobody kills.
