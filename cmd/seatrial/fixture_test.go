@@ -34,28 +34,37 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binary is the product, built once.
+// binary is the product, built once for each way of building it.
 var binary struct {
-	once sync.Once
-	dir  string
-	err  error
+	mu  sync.Mutex
+	dir string
 }
 
-func seatrial(t *testing.T) string {
+// seatrial is the program, as it is shipped.
+func seatrial(t *testing.T) string { return build(t, "seatrial") }
+
+// raced is the program with the race detector, if the tests have it, too. It ends with 66 when it finds anything.
+func raced(t *testing.T) string { return build(t, "seatrial"+strings.Join(race, ""), race...) }
+
+func build(t *testing.T, name string, flags ...string) string {
 	t.Helper()
-	binary.once.Do(func() {
-		if binary.dir, binary.err = os.MkdirTemp("", "seatrial-bin-"); binary.err != nil {
-			return
-		}
-		out, err := exec.Command("go", "build", "-o", filepath.Join(binary.dir, "seatrial"), ".").CombinedOutput()
+	binary.mu.Lock()
+	defer binary.mu.Unlock()
+	if binary.dir == "" {
+		dir, err := os.MkdirTemp("", "seatrial-bin-")
 		if err != nil {
-			binary.err = fmt.Errorf("go build: %w\n%s", err, out)
+			t.Fatal(err)
 		}
-	})
-	if binary.err != nil {
-		t.Fatal(binary.err)
+		binary.dir = dir
 	}
-	return filepath.Join(binary.dir, "seatrial")
+	path := filepath.Join(binary.dir, name)
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if out, err := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), ".")...).CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
 }
 
 // scenario is one service on the lab's hosts, and the inventory that deploys it.

@@ -93,7 +93,7 @@ func (s *stage) goOn() {
 func (s *stage) command(args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Minute)
 	s.t.Cleanup(cancel)
-	c := exec.CommandContext(ctx, seatrial(s.t), args...)
+	c := exec.CommandContext(ctx, raced(s.t), args...)
 	c.Dir, c.Env = s.dir, append(os.Environ(), "HOME="+s.dir, "XDG_STATE_HOME="+s.dir, "SSH_AUTH_SOCK=")
 	return c
 }
