@@ -14,11 +14,12 @@ verb_guard() { # TOKEN LEASE
 
 put_guard() { printf '%s\n' "$SEATRIAL_PROGRAM" >"$R/guard.sh"; }
 
-# PropagatesReloadTo does nothing but refer to the units: systemd must not forget how a oneshot ended
+# PropagatesReloadTo does nothing but refer to the units: systemd must not forget how a oneshot ended. The command has no $ and
+# no quotes, which systemd 252 does not read back as it wrote them down, at a daemon-reload. Without its file, all is done.
 start_guard() { # TOKEN; also good when it was started and the answer was lost
 	timeout -k 5 60 systemd-run --quiet --collect --unit="seatrial-guard-$1" -p PropagatesReloadTo="$(unit_names)" -p Restart=on-failure -p RestartSec=1 \
 		-p StartLimitIntervalSec=0 -p OOMScoreAdjust=-900 -p Description="seatrial guard of $service" \
-		/bin/sh -c '[ ! -e "$0" ] || exec /bin/sh "$0" "$@"' "$R/guard.sh" @guard "$service" "$1" </dev/null || sc -q is-active -- "seatrial-guard-$1.service"
+		/bin/sh -c "[ ! -e $R/guard.sh ] || exec /bin/sh $R/guard.sh @guard $service $1" </dev/null || sc -q is-active -- "seatrial-guard-$1.service"
 }
 
 # The guard itself. It never decides alone: verb_expire reads record and lease again under the lock.
