@@ -224,8 +224,10 @@ func (f *Facts) history(lines []string) {
 		if len(words) < 7 {
 			continue
 		}
-		for i := range words[:6] {
-			words[i] = strings.TrimPrefix(words[i], "-")
+		for i := 3; i < 6; i++ {
+			if words[i] == "-" { // there is none
+				words[i] = ""
+			}
 		}
 		files := map[string]string{}
 		for _, file := range strings.Split(words[5], ",") {

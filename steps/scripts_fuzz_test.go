@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/seatrial/seatrial/remote"
 	"github.com/seatrial/seatrial/remote/sshtest"
@@ -77,8 +78,8 @@ func scripted(f *testing.F) func(*testing.T, ...remote.Request) (values []string
 	}
 }
 
-// textual is what a program can have printed, and a shell variable can hold.
-func textual(text string) bool { return !strings.ContainsAny(text, "\x00\r") }
+// textual is what a program can have printed, and a variable of the embedded hosts' shell can hold.
+func textual(text string) bool { return !strings.ContainsAny(text, "\x00\r") && utf8.ValidString(text) }
 
 // Whatever systemctl prints, the host's scripts take from it just what the preview's parser does, and carry nothing of it out.
 func FuzzShowOnTheHost(f *testing.F) {
