@@ -38,10 +38,13 @@ func (s Unlock) Preview(t Transaction) []Line {
 	if m := t.Facts.Maintenance; m.Owner != "" {
 		lines = append(lines, change(s, "remove the maintenance lock of %s, since %s: %s", m.Owner, m.Since, m.Message))
 	}
-	r := t.Facts.Record
+	r, does := t.Facts.Record, "undo what its run left"
+	if r.State == "COMMITTING" {
+		does = "finish or undo its commit"
+	}
 	switch left := t.Facts.LeaseLeft(); {
 	case r.Unfinished() && (left == 0 || s.Steal):
-		lines = append(lines, change(s, "take the lease of %s away, and undo what its run left (release %s, %s)", r.Owner, r.Release, r.State))
+		lines = append(lines, change(s, "take the lease of %s away, and %s (release %s, %s)", r.Owner, does, r.Release, r.State))
 	case left > 0:
 		lines = append(lines, same(s, "the lease is held by %s, since %s, for %s more: --steal takes it away", r.Owner, r.Since, left))
 	}

@@ -17,9 +17,11 @@ verb_unlock() { # TOKEN steal|- OWNER
 		fi
 		holder=$owner
 		recover "the lease was taken away by $3" || die 11 "the old unit is back, and does not run"
+		did='undid what its run had begun'
+		[ "$state" != COMMITTED ] || did='finished the commit that its run had begun'
 		token=$1 # fences the run that held it
-		save RELEASED
-		say changed "took the lease away from $holder, and undid what its run had begun"
+		save "$state"
+		say changed "took the lease away from $holder, and $did"
 	fi
 	[ ! -f "$S/maintenance" ] || { rm -f "$S/maintenance" && say changed "removed the maintenance lock"; }
 }

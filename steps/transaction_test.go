@@ -311,6 +311,22 @@ func TestHalfACommit(t *testing.T) {
 		}
 		done(b)
 	})
+	t.Run("its lease is stolen", func(t *testing.T) {
+		t.Parallel()
+		b := half(t)
+		b.tx.Token, b.tx.Facts = "thief", b.facts()
+		steal := Unlock{Steal: true}
+		if lines := steal.Preview(b.tx); len(lines) != 1 || !strings.Contains(lines[0].Text, "finish or undo its commit (release r2, COMMITTING)") {
+			t.Errorf("preview: %+v", lines)
+		}
+		b.must(steal)
+		if said := b.says("changed"); !strings.Contains(said, "finished the commit that its run had begun") {
+			t.Errorf("the host says %q", said)
+		}
+		done(b)
+		b.tx.Token = "tok"
+		b.expect(b.do(Rollback{"zombie"}), StatusFenced, "another run has taken over")
+	})
 	t.Run("guard", func(t *testing.T) {
 		t.Parallel()
 		b := half(t)
@@ -471,6 +487,21 @@ func TestCommitWithoutAHistory(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The old unit comes back, runs, and dies again and again: that is not healthy, whichever state it is caught in.
+func TestRolledBackAndNotStaying(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, unit("--crash-after=4s", "Restart=always", "RestartSec=10ms"), unit("new"))
+	b.tx.Service.Window = 10 * time.Second
+	b.upTo("TRIAL")
+	b.must(Reload{}, Start{})
+	b.expect(b.do(Rollback{"test"}), StatusUnhealthy, "")
+	if said := b.says("unhealthy"); !strings.Contains(said, "web.service does not stay up") {
+		t.Errorf("the host says %q", said)
+	}
+	b.expectState("REVERTED")
+	b.nothingLeft()
 }
 
 // The old unit comes back and does not run: that is another status, and the record is closed.
