@@ -162,7 +162,7 @@ func head(path string, this, other *steps.FileState) string {
 	case this == nil:
 		return "/dev/null"
 	case other != nil && this.Attributes != other.Attributes:
-		return fmt.Sprintf("%s (%s)", path, this.Attributes)
+		return fmt.Sprintf("%s (%s)", path, this.Words())
 	}
 	return path
 }

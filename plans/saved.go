@@ -239,7 +239,7 @@ func seen(t steps.Transaction) map[string]string {
 		all[name] = state(f)
 	}
 	for name, f := range t.Facts.Dir {
-		all[name] = f.Kind + " " + f.Attributes.String()
+		all[name] = f.Kind + " " + f.Words()
 	}
 	for name, u := range t.Facts.Units {
 		all[name+" LoadState"] = u["LoadState"]
@@ -263,7 +263,7 @@ func state(f steps.FileFacts) string {
 	if f.Mode == "" {
 		return f.Digest // a drop-in
 	}
-	return f.Digest + " " + f.Attributes.String()
+	return f.Digest + " " + f.Words()
 }
 
 // moved says which fields are not as they were, what they were and what they are.

@@ -38,7 +38,8 @@ type Attributes struct {
 	Group string `json:"group"`
 }
 
-func (a Attributes) String() string { return fmt.Sprintf("%s:%s mode %s", a.Owner, a.Group, a.Mode) }
+// Words are for people: root:root mode 644.
+func (a Attributes) Words() string { return fmt.Sprintf("%s:%s mode %s", a.Owner, a.Group, a.Mode) }
 
 // usual is what new files get.
 var usual = Attributes{"644", "root", "root"}

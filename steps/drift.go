@@ -33,7 +33,7 @@ func (t Transaction) Drift() []Drift {
 			all = append(all, Drift{f.Path, fmt.Sprintf("%s is not as release %s left it", f.Path, last.ID), true})
 		}
 		if have.Attributes != usual && !t.Facts.found(last.ID) {
-			all = append(all, Drift{f.Path, fmt.Sprintf("%s is %s; release %s left it %s", f.Path, have.Attributes, last.ID, usual), false})
+			all = append(all, Drift{f.Path, fmt.Sprintf("%s is %s; release %s left it %s", f.Path, have.Words(), last.ID, usual.Words()), false})
 		}
 	}
 	return all

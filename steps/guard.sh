@@ -28,11 +28,11 @@ guard() { # SERVICE TOKEN
 	export SEATRIAL_PROGRAM
 	use_service "$1"
 	mine=$2 # a trap may run inside a function, which has arguments of its own
-	trap 'load; [ "$token" = "$mine" ] && case $state in TRIAL | REVERTING) remove_trial ;; esac; exit 0' TERM # shutdown, soft reboot
+	trap 'load; [ "$token" = "$mine" ] && case $state in TRIAL | COMMITTING | REVERTING) remove_trial ;; esac; exit 0' TERM # shutdown, soft reboot
 	while :; do
 		load
 		[ "$token" = "$2" ] || exit 0
-		if ! unfinished || lease_over; then
+		if lease_over; then
 			flock -E 75 -w 60 "$S/lock" /bin/sh -c "$SEATRIAL_PROGRAM" seatrial @run expire "$service" "$2" && exit 0
 			sleep 1 # /run full, reload refused: try for ever
 		fi
@@ -43,8 +43,8 @@ guard() { # SERVICE TOKEN
 verb_expire() { # TOKEN; 1: there is nothing to do yet, the guard goes on
 	load
 	[ "$token" = "$1" ] || exit 1
-	unfinished || { rm -rf "$R" && exit 0; } # whoever ended the transaction did not come to its last command
 	lease_over || exit 1
+	unfinished || { rm -rf "$R" "$S/reserve" && exit 0; } # an end without its last command, or an undo without its record
 	by_guard=yes
 	recover "the lease ended" || [ "$state" = REVERTED ]
 }

@@ -19,11 +19,11 @@ verb_rollback() { # TOKEN REASON
 		undo=yes
 		boot
 		booted=$boot
+		# another guard, for the case that this dies. Without one the next contact does the rest
+		mkdir -p "$R" && chmod 700 "$R" && set_deadline 30 && put_guard && insist start_guard "$token" 2>/dev/null
 		reserve || rm -f "$S/reserve"
 		save REVERTING
 		arm_boot || disarm_boot
-		# another guard, for the case that this dies. Without one the next contact does the rest
-		mkdir -p "$R" && chmod 700 "$R" && set_deadline 30 && put_guard && insist start_guard "$token" 2>/dev/null
 		;;
 	esac
 	recover "$reason"

@@ -330,7 +330,7 @@ func TestGuard(t *testing.T) {
 			if signal != "" {
 				b.host.KillUnit("seatrial-guard-tok.service", signal)
 			}
-			b.host.Advance(5 * time.Second)
+			b.host.Advance(2 * time.Minute)
 			b.runs(unit("old"))
 		})
 	}

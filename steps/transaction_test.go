@@ -442,6 +442,30 @@ func TestHalfAnUndo(t *testing.T) {
 	}
 }
 
+// Whoever takes a committed release back dies before the record says so: it stays, and nothing lies about.
+func TestUndoThatDidNotBegin(t *testing.T) {
+	t.Parallel()
+	old, fresh := unit(quietWorker, "# old"), unit(quietWorker, "# new")
+	for name, die := range map[string]func(*bench){
+		"script":     func(b *bench) { b.host.Disconnect() },
+		"power lost": func(b *bench) { b.host.Reboot() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := pair(t, unit("old"), unit("new"), old, fresh)
+			b.upTo("COMMITTED")
+			b.host.Fill(stateDir + "record")
+			b.expect(b.do(Rollback{"test"}), StatusRefused, "cannot write "+stateDir+"record")
+			b.host.Free(stateDir + "record")
+			die(b)
+			b.host.Advance(2 * time.Minute)
+			b.expectState("COMMITTED")
+			b.runs(unit("new"))
+			b.unitRuns("worker.service", workerPath, fresh)
+		})
+	}
+}
+
 // A file that somebody else has changed is left alone, and the rollback does not count as one.
 func TestRollbackBesideSomebodyElse(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,7 @@ func (s UnitCopy) Preview(t Transaction) []Line {
 			lines = append(lines, change(s, "update %s (%.8s -> %.8s)", f.Path, f.From.Digest, f.To.Digest))
 		}
 		if f.From.Attributes != f.To.Attributes {
-			lines = append(lines, change(s, "%s: %s -> %s", f.Path, f.From.Attributes, f.To.Attributes))
+			lines = append(lines, change(s, "%s: %s -> %s", f.Path, f.From.Words(), f.To.Words()))
 		}
 	}
 	if !t.Facts.Analyze {

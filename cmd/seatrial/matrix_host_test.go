@@ -48,7 +48,7 @@ func (m *matrix) rebooted(h *lab.Host) []*round {
 			places = append(places, m.aroundTheRename(h)...)
 		}
 		for _, r := range m.perPlaces(h, way.class, places) {
-			r.strike = way.do
+			r.strike, r.mend = way.do, script(h, preload) // it was in /run
 			for i, g := range r.meets {
 				g.boots, g.killed = true, i%2 == 0
 			}
