@@ -14,6 +14,7 @@ type situation struct {
 	locked  string // the reason of a maintenance lock
 	ends    string // refused by the plan, or how the deploy ends; deployed when empty
 	verb    string // what is planned, with --dry-run, and done; deploy when empty
+	alone   bool   // a daemon-reload of another situation would change it
 }
 
 const (
@@ -40,7 +41,7 @@ var situations = []situation{
 	{name: "stopped", prepare: "old; systemctl stop $u", unit: goodUnit},
 	{name: "no [Install]", unit: "[Service]\nExecStart=$app --listen=127.0.0.1:$port --version=2\n"},
 	{name: "drop-in", prepare: "mkdir -p $etc/$u.d; printf '[Service]\\nRestartSec=3\\n' >$etc/$u.d/a.conf; old", unit: goodUnit},
-	{name: "drop-in that systemd has not read", prepare: "old; mkdir -p $etc/$u.d; printf '[Service]\\nRestartSec=3\\n' >$etc/$u.d/a.conf", unit: goodUnit},
+	{name: "drop-in that systemd has not read", alone: true, prepare: "old; mkdir -p $etc/$u.d; printf '[Service]\\nRestartSec=3\\n' >$etc/$u.d/a.conf", unit: goodUnit},
 	{name: "drop-in that changes ExecStart", prepare: "mkdir -p $etc/$u.d; printf '[Service]\\nExecStart=\\nExecStart=%s --listen=127.0.0.1:%s --version=3\\n' $app $port >$etc/$u.d/a.conf; old", unit: goodUnit},
 	{name: "only the distribution has it", prepare: "unit >/usr/lib/systemd/system/$u; systemctl daemon-reload; systemctl start $u", unit: goodUnit},
 	{name: "log directory and logrotate file, new", prepare: "old", unit: goodUnit, more: logged},

@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seatrial/seatrial/cmd/internal/lab"
 	"github.com/seatrial/seatrial/remote/sshtest"
@@ -148,25 +148,32 @@ func execute(t *testing.T, dir string, cmd *exec.Cmd) (stdout, stderr string, co
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// fidelity takes one host through situations, some at a time; each has a service of its own.
+// fidelity takes one host through situations, some at a time, then those that must be alone; each has a service of its own.
 func fidelity(t *testing.T, g ground, situations []situation) {
 	differences := make([][]string, len(situations))
-	var all sync.WaitGroup
-	places := make(chan struct{}, 6)
-	for i, s := range situations {
-		all.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
-			p := &play{situation: s, ground: g, name: fmt.Sprintf("f%02dx", i), port: 9200 + i, dir: t.TempDir()}
-			p.act()
-			t.Logf("%s: %d differences", s.name, len(p.wrong))
-			differences[i] = p.wrong
-			if p.wrong != nil {
-				t.Errorf("%s: %s\n%s", s.name, strings.Join(p.wrong, "\n"), p.evidence)
-			}
-		})
+	act := func(i int) {
+		s := situations[i]
+		p := &play{situation: s, ground: g, name: fmt.Sprintf("f%02dx", i), port: 9200 + i, dir: t.TempDir()}
+		p.act()
+		t.Logf("%s: %d differences", s.name, len(p.wrong))
+		differences[i] = p.wrong
+		if p.wrong != nil {
+			t.Errorf("%s: %s\n%s", s.name, strings.Join(p.wrong, "\n"), p.evidence)
+		}
 	}
-	all.Wait()
+	var together errgroup.Group
+	together.SetLimit(6)
+	for i, s := range situations {
+		if !s.alone {
+			together.Go(func() error { act(i); return nil })
+		}
+	}
+	_ = together.Wait()
+	for i, s := range situations {
+		if s.alone {
+			act(i)
+		}
+	}
 	table := fmt.Sprintf("%-44s %s\n", "situation", g.kind)
 	for i, s := range situations {
 		word := "as planned"
