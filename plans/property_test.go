@@ -19,7 +19,7 @@ import (
 // SEATRIAL_PROPERTY=500 tries so many; a failure names its seed, which is the whole story.
 func TestProperty(t *testing.T) {
 	t.Parallel()
-	seeds := 15
+	seeds := 10
 	if text := os.Getenv("SEATRIAL_PROPERTY"); text != "" {
 		var err error
 		if seeds, err = strconv.Atoi(text); err != nil || seeds < 1 {

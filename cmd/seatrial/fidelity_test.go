@@ -41,7 +41,7 @@ func TestFidelityEmbedded(t *testing.T) {
 			t.Parallel()
 			part := situations
 			if !lab.Full() && i != 1 {
-				part = every(3, i, situations)
+				part = every(2*len(suites), 2*i, situations)
 			}
 			fidelity(t, embeddedGround(t, s.systemd), part)
 		})

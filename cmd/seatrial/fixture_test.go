@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +28,11 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if flag.Lookup("test.parallel").Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) { // the default
 		_ = flag.Set("test.parallel", "3") // these tests wait for hosts, which poll: more at once take longer
+	}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if signal.Ignored(s) { // by nohup, say: the programs that are started here are not to inherit that
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
 	}
 	code := web.Run(m)
 	if binary.dir != "" {

@@ -308,13 +308,13 @@ func (m *matrix) table() string {
 	rows, order := map[string]*row{}, []string{}
 	ends := map[string]int{}
 	for _, x := range m.all {
-		if !x.met && len(x.wrongs) == 0 {
-			ends["not met"]++
-			continue
-		}
 		if rows[x.class] == nil {
 			rows[x.class] = &row{map[string]int{}, map[string]int{}}
 			order = append(order, x.class)
+		}
+		if !x.met && len(x.wrongs) == 0 {
+			ends["not met"]++
+			continue
 		}
 		rows[x.class].trials[suite(x.host)]++
 		ends[x.became]++
@@ -337,6 +337,9 @@ func (m *matrix) table() string {
 	sum, bad := 0, 0
 	for _, class := range order {
 		fmt.Fprintf(&b, "\n%-44s", class)
+		if m.full && len(rows[class].trials) == 0 {
+			m.t.Errorf("%s: none of these faults came about", class)
+		}
 		for _, s := range suites {
 			n, w := rows[class].trials[s.suite], rows[class].wrong[s.suite]
 			sum, bad = sum+n, bad+w
