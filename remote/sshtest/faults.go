@@ -32,7 +32,8 @@ func Faults() []string { return slices.Clone(faultSteps[:]) }
 //	commit        /etc/systemd/system takes no rename
 //	rollback      as settle, and the old unit does not come back either
 //
-// start, settle and verify hit what is started from now on, but not a return to the unit that ran before.
+// start, settle and verify hit what is started from now on, but not a return to the unit that ran before; no fault hits
+// that unit when the host boots.
 func (h *Host) Fail(step string) error {
 	if !slices.Contains(faultSteps[:], step) {
 		return fmt.Errorf("no embedded host can fail at %q: it can at %s", step, strings.Join(faultSteps[:], ", "))
@@ -56,6 +57,7 @@ type past struct {
 	base     string // text that ran when the first start after a fault came
 	based    bool
 	departed bool // something else than base has been started since
+	booting  bool // the host has rebooted, and the boot's start comes next
 }
 
 func (m *manager) history(name string) *past {
@@ -89,9 +91,12 @@ func (h *Host) spoil(b behaviour, p *past, text string) behaviour {
 	if text != p.base {
 		p.departed = true
 	}
+	booted := p.booting && text == p.base
+	p.booting = false
 	returned := text == p.base && p.departed
 	const dies = 8 * time.Second
 	switch {
+	case booted:
 	case h.faults["rollback"] && returned:
 		b.gone = true
 	case returned:

@@ -1,6 +1,9 @@
 package sshtest
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestFaults(t *testing.T) {
 	const trial = `mkdir -p /run/systemd/system.control; cp /tmp/new /run/systemd/system.control/web.service; systemctl daemon-reload; systemctl restart web; `
@@ -37,6 +40,26 @@ func TestFaults(t *testing.T) {
 	}
 	if err := start(t, Options{}).Fail("everything"); err == nil {
 		t.Error("took a fault that does not exist")
+	}
+}
+
+// What ran before a reboot runs after it, whatever is to become of a new unit.
+func TestFaultsSpareTheBoot(t *testing.T) {
+	for _, step := range Faults() {
+		t.Run(step, func(t *testing.T) {
+			h := start(t, Options{App: App{Listen: []string{"127.0.0.1:8003"}}})
+			put(t, h, unitPath, service("old")+"[Install]\nWantedBy=multi-user.target\n")
+			if err := h.StartUnit("web"); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, h, `systemctl --quiet enable web`, "")
+			if err := h.Fail(step); err != nil {
+				t.Fatal(err)
+			}
+			h.Reboot()
+			h.Advance(20 * time.Second)
+			expect(t, h, `systemctl is-active web; grep -c ' 0A ' /proc/net/tcp`, "active\n1\n")
+		})
 	}
 }
 

@@ -262,6 +262,9 @@ func (h *Host) wipe(hard bool) {
 		m.soft = soft
 	}
 	h.logManager("Startup finished.")
+	for _, p := range m.past {
+		p.booting = true
+	}
 	m.boot()
 	c.notify()
 }
